@@ -1,0 +1,1 @@
+"""qoex, the QoE exchange: a market engine for edge LLM services."""

@@ -1,0 +1,256 @@
+"""The market: who demands what of whom, what it costs, and what there is of it.
+
+Axis order is providers × users everywhere. Units: latency and QoE in ms, compute in TFLOPS,
+bandwidth in MHz, so work is in TFLOPS·ms, traffic in MHz·ms and a reward in money per ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qoex.errors import InvalidInputError
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+PAIR_FIELDS = ("work", "traffic", "latency_budget")
+PROVIDER_FIELDS = ("compute_cost", "bandwidth_cost", "compute_capacity", "bandwidth_capacity")
+USER_FIELDS = ("profit_factor", "reward_min", "reward_max")
+ARRAY_FIELDS = PAIR_FIELDS + PROVIDER_FIELDS + USER_FIELDS
+
+_POSITIVE = (*PROVIDER_FIELDS, "profit_factor", "reward_max")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Market:
+    """A validated, immutable market of N providers and M users (sections III and IV of the paper).
+
+    A pair is *absent* (the user demands nothing of the provider) where work, traffic and latency
+    budget are all zero; such a pair has no allocation, no QoE and no payment.
+
+    Attributes:
+        work: a, compute work of each pair, N×M, TFLOPS·ms (numerator of eq. 7, first fraction).
+        traffic: b, bandwidth-time of each pair, N×M, MHz·ms (eq. 7, second fraction).
+        latency_budget: κ, the latency at which QoE is zero, N×M, ms (eq. 7).
+        compute_cost: c^f, N, money per TFLOPS (eq. 8).
+        bandwidth_cost: c^B, N, money per MHz (eq. 8).
+        compute_capacity: f^max, N, TFLOPS (C2 of eq. 8).
+        bandwidth_capacity: B^max, N, MHz (C2 of eq. 8).
+        profit_factor: μ, M, money (eq. 9).
+        reward_min: R^min, M, money per ms (eq. 9).
+        reward_max: R^max, M, money per ms (eq. 9).
+        provider_names: N distinct names; "provider-1", … unless given.
+        user_names: M distinct names; "user-1", … unless given.
+
+    Raises:
+        InvalidInputError: a value that cannot be; names the field, the place and the value.
+    """
+
+    work: FloatArray
+    traffic: FloatArray
+    latency_budget: FloatArray
+    compute_cost: FloatArray
+    bandwidth_cost: FloatArray
+    compute_capacity: FloatArray
+    bandwidth_capacity: FloatArray
+    profit_factor: FloatArray
+    reward_min: FloatArray
+    reward_max: FloatArray
+    provider_names: tuple[str, ...] = field(default=())
+    user_names: tuple[str, ...] = field(default=())
+
+    def __init__(
+        self,
+        *,
+        work: ArrayLike,
+        traffic: ArrayLike,
+        latency_budget: ArrayLike,
+        compute_cost: ArrayLike,
+        bandwidth_cost: ArrayLike,
+        compute_capacity: ArrayLike,
+        bandwidth_capacity: ArrayLike,
+        profit_factor: ArrayLike,
+        reward_min: ArrayLike,
+        reward_max: ArrayLike,
+        provider_names: Sequence[str] | None = None,
+        user_names: Sequence[str] | None = None,
+    ) -> None:
+        given: dict[str, ArrayLike] = {
+            "work": work,
+            "traffic": traffic,
+            "latency_budget": latency_budget,
+            "compute_cost": compute_cost,
+            "bandwidth_cost": bandwidth_cost,
+            "compute_capacity": compute_capacity,
+            "bandwidth_capacity": bandwidth_capacity,
+            "profit_factor": profit_factor,
+            "reward_min": reward_min,
+            "reward_max": reward_max,
+        }
+        arrays = {name: _as_floats(name, value) for name, value in given.items()}
+        providers, users = _shape(arrays)
+        for key, count, names in (
+            ("provider", providers, provider_names),
+            ("user", users, user_names),
+        ):
+            object.__setattr__(self, f"{key}_names", _names(key, count, names))
+        for name, array in arrays.items():
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        self._check_values()
+
+    @property
+    def providers(self) -> int:
+        """Number of providers, N."""
+        return int(self.work.shape[0])
+
+    @property
+    def users(self) -> int:
+        """Number of users, M."""
+        return int(self.work.shape[1])
+
+    @property
+    def present(self) -> BoolArray:
+        """N×M; true where the user demands something of the provider."""
+        return self.latency_budget > 0
+
+    def replace(self, **changes: Any) -> Market:
+        """Return a copy with some fields changed, validated anew."""
+        return replace(self, **changes)
+
+    def select(
+        self, providers: ArrayLike | None = None, users: ArrayLike | None = None
+    ) -> Market:
+        """Return the market of some providers and users, in the order of the indices given."""
+        rows = np.arange(self.providers) if providers is None else np.atleast_1d(providers)
+        columns = np.arange(self.users) if users is None else np.atleast_1d(users)
+        changes: dict[str, Any] = {n: getattr(self, n)[np.ix_(rows, columns)] for n in PAIR_FIELDS}
+        changes |= {name: getattr(self, name)[rows] for name in PROVIDER_FIELDS}
+        changes |= {name: getattr(self, name)[columns] for name in USER_FIELDS}
+        changes["provider_names"] = [self.provider_names[int(n)] for n in rows]
+        changes["user_names"] = [self.user_names[int(m)] for m in columns]
+        return replace(self, **changes)
+
+    def without(self, pairs: BoolArray) -> Market:
+        """Return the market with the marked pairs (N×M booleans) made absent."""
+        return replace(self, **{n: np.where(pairs, 0.0, getattr(self, n)) for n in PAIR_FIELDS})
+
+    def user_index(self, name: str) -> int:
+        """Return the index of the user of that name.
+
+        Raises:
+            InvalidInputError: there is no user of that name.
+        """
+        if name not in self.user_names:
+            known = ", ".join(self.user_names[:8]) + (", …" if self.users > 8 else "")
+            raise InvalidInputError(f"there is no user named {name!r}; the users are {known}")
+        return self.user_names.index(name)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare to the last bit, names included."""
+        if not isinstance(other, Market):
+            return NotImplemented
+        return (
+            self.provider_names == other.provider_names
+            and self.user_names == other.user_names
+            and all(np.array_equal(getattr(self, n), getattr(other, n)) for n in ARRAY_FIELDS)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Market({self.providers} providers × {self.users} users)"
+
+    def _check_values(self) -> None:
+        for name in ARRAY_FIELDS:
+            array = getattr(self, name)
+            self._refuse(name, ~np.isfinite(array), "must be a finite number")
+            self._refuse(name, array < 0, "must not be negative")
+            if name in _POSITIVE:
+                self._refuse(name, array == 0, "must be greater than zero")
+        crossed = self.reward_min > self.reward_max
+        if crossed.any():
+            m = int(np.argmax(crossed))
+            raise InvalidInputError(
+                f"reward_min of {self.user_names[m]} is {self.reward_min[m]!r}, "
+                f"above its reward_max {self.reward_max[m]!r}"
+            )
+        nothing = (self.work == 0) & (self.traffic == 0)
+        self._refuse(
+            "latency_budget",
+            (self.latency_budget == 0) & ~nothing,
+            "must be greater than zero where work or traffic is demanded",
+        )
+        self._refuse(
+            "work",
+            (self.latency_budget > 0) & nothing,
+            "and traffic must not both be zero unless latency_budget is zero too (an absent pair)",
+        )
+
+    def _refuse(self, name: str, bad: BoolArray, rule: str) -> None:
+        if not bad.any():
+            return
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        value = float(getattr(self, name)[index])
+        if name in PAIR_FIELDS:
+            place = f"{self.provider_names[index[0]]}, {self.user_names[index[1]]}"
+        elif name in PROVIDER_FIELDS:
+            place = self.provider_names[index[0]]
+        else:
+            place = self.user_names[index[0]]
+        raise InvalidInputError(f"{name} of {place} is {value!r}; it {rule}")
+
+
+def _as_floats(name: str, value: ArrayLike) -> FloatArray:
+    try:
+        array = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInputError(f"{name} must be an array of numbers, all rows equally long") from None
+    wanted = 2 if name in PAIR_FIELDS else 1
+    if array.ndim != wanted:
+        axes = "two axes (providers × users)" if wanted == 2 else "one axis"
+        raise InvalidInputError(f"{name} has shape {array.shape}; it must have {axes}")
+    return array
+
+
+def _shape(arrays: dict[str, FloatArray]) -> tuple[int, int]:
+    providers, users = arrays["work"].shape
+    if providers == 0 or users == 0:
+        raise InvalidInputError(
+            f"work has shape {arrays['work'].shape}; a market needs a provider and a user"
+        )
+    for name, array in arrays.items():
+        if name in PAIR_FIELDS:
+            wanted: tuple[int, ...] = (providers, users)
+        else:
+            wanted = (providers,) if name in PROVIDER_FIELDS else (users,)
+        if array.shape != wanted:
+            raise InvalidInputError(
+                f"{name} has shape {array.shape}; it must be {wanted} to match work "
+                f"({providers} providers × {users} users)"
+            )
+    return providers, users
+
+
+def _names(kind: str, count: int, given: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(given) if given else tuple(f"{kind}-{i + 1}" for i in range(count))
+    if len(names) != count:
+        raise InvalidInputError(f"{kind}_names has {len(names)} names for {count} {kind}s")
+    seen: set[str] = set()
+    for position, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidInputError(
+                f"{kind}_names[{position}] is {name!r}; it must be a non-empty string"
+            )
+        if name in seen:
+            raise InvalidInputError(f"{kind}_names holds {name!r} more than once")
+        seen.add(name)
+    return names
+
+
+

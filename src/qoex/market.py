@@ -123,12 +123,16 @@ class Market:
         """Return a copy with some fields changed, validated anew."""
         return replace(self, **changes)
 
-    def select(
-        self, providers: ArrayLike | None = None, users: ArrayLike | None = None
-    ) -> Market:
-        """Return the market of some providers and users, in the order of the indices given."""
-        rows = np.arange(self.providers) if providers is None else np.atleast_1d(providers)
-        columns = np.arange(self.users) if users is None else np.atleast_1d(users)
+    def select(self, providers: ArrayLike | None = None, users: ArrayLike | None = None) -> Market:
+        """Return the market of some providers and users.
+
+        Args:
+            providers: indices, in the order wanted, or one boolean per provider; all by default.
+            users: the same for users.
+
+        """
+        rows = _indices(providers, self.providers)
+        columns = _indices(users, self.users)
         changes: dict[str, Any] = {n: getattr(self, n)[np.ix_(rows, columns)] for n in PAIR_FIELDS}
         changes |= {name: getattr(self, name)[rows] for name in PROVIDER_FIELDS}
         changes |= {name: getattr(self, name)[columns] for name in USER_FIELDS}
@@ -138,7 +142,8 @@ class Market:
 
     def without(self, pairs: BoolArray) -> Market:
         """Return the market with the marked pairs (N×M booleans) made absent."""
-        return replace(self, **{n: np.where(pairs, 0.0, getattr(self, n)) for n in PAIR_FIELDS})
+        changes: dict[str, Any] = {n: np.where(pairs, 0.0, getattr(self, n)) for n in PAIR_FIELDS}
+        return replace(self, **changes)
 
     def user_index(self, name: str) -> int:
         """Return the index of the user of that name.
@@ -163,6 +168,12 @@ class Market:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copied or unpickled array can be written to again.
+        for name in ARRAY_FIELDS:
+            state[name].setflags(write=False)
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         return f"Market({self.providers} providers × {self.users} users)"
 
@@ -177,8 +188,8 @@ class Market:
         if crossed.any():
             m = int(np.argmax(crossed))
             raise InvalidInputError(
-                f"reward_min of {self.user_names[m]} is {self.reward_min[m]!r}, "
-                f"above its reward_max {self.reward_max[m]!r}"
+                f"reward_min of {self.user_names[m]} is {float(self.reward_min[m])!r}, "
+                f"above its reward_max {float(self.reward_max[m])!r}"
             )
         nothing = (self.work == 0) & (self.traffic == 0)
         self._refuse(
@@ -207,10 +218,14 @@ class Market:
 
 
 def _as_floats(name: str, value: ArrayLike) -> FloatArray:
+    wrong = InvalidInputError(f"{name} must be an array of numbers, all rows equally long")
     try:
-        array = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidInputError(f"{name} must be an array of numbers, all rows equally long") from None
+        given = np.array(value, order="C")
+    except ValueError:
+        raise wrong from None
+    if given.size and given.dtype.kind not in "iuf":  # NumPy would read "1" as a number
+        raise wrong
+    array = given.astype(np.float64, copy=False)
     wanted = 2 if name in PAIR_FIELDS else 1
     if array.ndim != wanted:
         axes = "two axes (providers × users)" if wanted == 2 else "one axis"
@@ -238,7 +253,9 @@ def _shape(arrays: dict[str, FloatArray]) -> tuple[int, int]:
 
 
 def _names(kind: str, count: int, given: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(given) if given else tuple(f"{kind}-{i + 1}" for i in range(count))
+    if isinstance(given, str):
+        raise InvalidInputError(f"{kind}_names is {given!r}; it must be a list of names")
+    names = tuple(given) if given is not None else tuple(f"{kind}-{i + 1}" for i in range(count))
     if len(names) != count:
         raise InvalidInputError(f"{kind}_names has {len(names)} names for {count} {kind}s")
     seen: set[str] = set()
@@ -253,4 +270,18 @@ def _names(kind: str, count: int, given: Sequence[str] | None) -> tuple[str, ...
     return names
 
 
-
+def _indices(chosen: ArrayLike | None, count: int) -> NDArray[np.intp]:
+    if chosen is None:
+        return np.arange(count)
+    indices = np.atleast_1d(chosen)
+    if indices.dtype == np.bool_:
+        if indices.shape != (count,):
+            raise InvalidInputError(
+                f"a selection has {indices.size} booleans; it must have {count}"
+            )
+        return np.flatnonzero(indices)
+    if indices.size and indices.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"a selection holds {indices[0]!r}; it must hold indices or booleans"
+        )
+    return indices.astype(np.intp)

@@ -1,0 +1,72 @@
+"""From rewards to a full solution: providers answer, and everything else follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qoex.market import FloatArray, Market
+from qoex.provider import answer_feasible, capacity_state
+from qoex.solution import Solution, Status, Step
+
+
+def user_utility(market: Market, rewards: FloatArray, qoe: FloatArray) -> FloatArray:
+    """Return U of every user (M, money): μ ln(1 + ΣQ) − Σ RQ (eq. 9)."""
+    utility: FloatArray = market.profit_factor * np.log1p(qoe.sum(axis=0))
+    utility -= (rewards * qoe).sum(axis=0)
+    return utility
+
+
+def provider_utility(
+    market: Market,
+    rewards: FloatArray,
+    qoe: FloatArray,
+    compute: FloatArray,
+    bandwidth: FloatArray,
+) -> FloatArray:
+    """Return U of every provider (N, money): Σ (RQ − cf − dB) (eq. 8)."""
+    utility: FloatArray = (rewards * qoe).sum(axis=1)
+    utility -= market.compute_cost * compute.sum(axis=1)
+    utility -= market.bandwidth_cost * bandwidth.sum(axis=1)
+    return utility
+
+
+def settle(
+    market: Market,
+    rewards: FloatArray,
+    *,
+    status: Status,
+    method: str,
+    steps: int,
+    trace: Sequence[Step] = (),
+    notes: tuple[str, ...] = (),
+) -> Solution:
+    """Return the solution in which providers answer these rewards (N×M) of a feasible market."""
+    rewards = np.where(market.present, rewards, 0.0)
+    answer = answer_feasible(market, rewards)
+    solution = Solution(
+        status=status,
+        method=method,
+        steps=steps,
+        rewards=rewards,
+        compute=answer.compute,
+        bandwidth=answer.bandwidth,
+        qoe=answer.qoe,
+        user_utility=user_utility(market, rewards, answer.qoe),
+        provider_utility=provider_utility(
+            market, rewards, answer.qoe, answer.compute, answer.bandwidth
+        ),
+        compute_state=capacity_state(
+            answer.compute, answer.compute_price, market.compute_cost, market.compute_capacity
+        ),
+        bandwidth_state=capacity_state(
+            answer.bandwidth,
+            answer.bandwidth_price,
+            market.bandwidth_cost,
+            market.bandwidth_capacity,
+        ),
+        trace=tuple(trace),
+        notes=notes,
+    )
+    return solution

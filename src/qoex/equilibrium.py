@@ -1,0 +1,285 @@
+"""The canonical equilibrium, by a safeguarded Newton method in the 2N capacity prices.
+
+A semismooth Newton method with a line search takes a handful of sweeps over the users. What can
+stop it, and the remedy: a capacity that is overloaded although its price may not move yet (step
+over the kink), a pair that will not settle on either side of its threshold (make it an unknown),
+and in a market with hardly any room to spare a cycle between sides (start anew from rounds of best
+replies, which are slow but steady; if they come to rest, their fixed point is an equilibrium).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qoex.capacity_prices import Conduct, Evaluation, Point, PriceSystem
+from qoex.errors import InvalidInputError
+from qoex.feasibility import require_feasible
+from qoex.market import BoolArray, FloatArray, Market
+from qoex.restart import Restarts
+from qoex.settle import settle
+from qoex.solution import Regime, Solution, Status, Step
+
+# On the relative error of every capacity price. Rewards then hold to about 1e-11, well inside the
+# 1e-8 promised, and the roundings of a few hundred terms stay below it.
+TOLERANCE = 1e-12
+MAX_SWEEPS = 2000
+
+# |ln(capacity/use)| that rounding alone leaves. With hardly any room to spare a price cannot be
+# told to TOLERANCE from sums of doubles; then this is as good as it gets.
+_ROUNDING = 2e-15
+# From this sweep on a pair that crosses its threshold, and is near it, becomes an unknown; before,
+# prices are too far off for the crossing to mean anything. Near is |ln(√p/t)|.
+_FIRST_SWEEPS = 4
+_NEAR = 0.1
+# A pair that crosses this often becomes an unknown however far it jumps.
+_CROSSINGS = 3
+_BACKTRACKS = 6
+# Steps without progress (10 % off the best merit) before a restart.
+_PATIENCE = 6
+# Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
+_LONGEST = 3.0
+
+
+def equilibrium(
+    market: Market,
+    *,
+    start: Solution | None = None,
+    tolerance: float = TOLERANCE,
+    max_sweeps: int = MAX_SWEEPS,
+) -> Solution:
+    """Return the canonical equilibrium of the multi-leader multi-follower game (eq. 10, eq. 11).
+
+    Args:
+        market: N providers × M users.
+        start: a solution of a similar market of the same shape, as a warm start.
+        tolerance: bound on the relative error of every capacity price.
+        max_sweeps: passes over the users allowed.
+
+    Returns:
+        A solution whose status is CONVERGED, or says why it is not solved.
+
+    Raises:
+        InfeasibleMarketError: a provider cannot serve all of its users.
+        InvalidInputError: ``start`` is of another shape.
+    """
+    return solve_prices(
+        market,
+        Conduct.STRATEGIC,
+        method="capacity-prices",
+        start=start,
+        tolerance=tolerance,
+        max_sweeps=max_sweeps,
+    )
+
+
+def solve_prices(
+    market: Market,
+    conduct: Conduct,
+    *,
+    method: str,
+    start: Solution | None = None,
+    tolerance: float = TOLERANCE,
+    max_sweeps: int = MAX_SWEEPS,
+) -> Solution:
+    """Solve the price system under any conduct; see :func:`equilibrium`."""
+    require_feasible(market)
+    search = _Search(PriceSystem(market, conduct), tolerance, max_sweeps)
+    status, rewards = search.run(start)
+    return settle(
+        market,
+        rewards,
+        status=status,
+        method=method,
+        steps=search.system.sweeps,
+        trace=search.trace,
+        notes=search.notes,
+    )
+
+
+class _Search:
+    """One run of the method: its counters, its trace, and the steps it chooses from."""
+
+    def __init__(self, system: PriceSystem, tolerance: float, max_sweeps: int) -> None:
+        self.system = system
+        self.tolerance = tolerance
+        self.max_sweeps = max_sweeps
+        self.trace: list[Step] = []
+        self.notes: tuple[str, ...] = ()
+        self._restarts = Restarts(system)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._crossings = np.zeros(self.system.present.shape, dtype=np.int64)
+        self._jumps = np.zeros(self.system.capacity.size, dtype=np.int64)
+        self._best_merit, self._waited = np.inf, 0
+
+    def run(self, start: Solution | None) -> tuple[Status, FloatArray]:
+        """Return the status and the rewards (N×M)."""
+        system = self.system
+        point = system.origin() if start is None else _warm_point(system, start)
+        at = system.evaluate(point)
+        while True:
+            crossed = self._update_floor(point, at)
+            if not np.isfinite(at.error):
+                return Status.NOT_FINITE, _rewards(system, point, at)
+            if not crossed.any() and self._holds(point, at):
+                return Status.CONVERGED, _rewards(system, point, at)
+            if system.sweeps >= self.max_sweeps:
+                return Status.STEP_LIMIT, _rewards(system, point, at)
+            if self._add_marginal_pairs(point, at, crossed):
+                at = system.evaluate(point)
+                continue
+            if self._is_stalled(at):
+                if not system.strategic:
+                    return Status.STALLED, _rewards(system, point, at)
+                if self._restarts.at_rest:
+                    self.notes = (
+                        "found by best replies: an equilibrium, not necessarily the canonical one",
+                    )
+                    return Status.CONVERGED, self._restarts.rewards
+                point = self._restarts.next(point)
+                self._reset()
+                at = system.evaluate(point)
+                continue
+            matrix = system.jacobian(point, at)
+            stuck = self._stuck_below_price(point, at, matrix)
+            if stuck.any():
+                point.z[stuck] = 1.0
+                self._jumps += stuck
+                at = system.evaluate(point)
+                continue
+            point, at = self._line_search(point, at, _newton_step(system, point, at, matrix))
+
+    def _holds(self, point: Point, at: Evaluation) -> bool:
+        if at.error <= self.tolerance:
+            return True
+        capacities = point.z.size
+        in_use = point.z - self.system.lower > at.slack[:capacities]
+        left = np.where(in_use, at.slack[:capacities], at.residual[:capacities])
+        left = np.append(left, at.residual[capacities:])
+        return bool(np.abs(left).max() <= _ROUNDING)
+
+    def _update_floor(self, point: Point, at: Evaluation) -> BoolArray:
+        """Move the point's floor to where the users want it; return the pairs that crossed."""
+        floor = at.floor.copy()
+        for pair in self.system.marginal_pairs:
+            floor[pair] = point.floor[pair]
+        crossed = floor != point.floor
+        point.floor = floor
+        notes = [f"{crossed.sum()} pairs crossed their threshold"] if crossed.any() else []
+        if self.system.marginal_pairs:
+            notes.append(f"{len(self.system.marginal_pairs)} marginal pairs")
+        self.trace.append(Step(self.system.sweeps, at.error, ", ".join(notes)))
+        return crossed
+
+    def _add_marginal_pairs(self, point: Point, at: Evaluation, crossed: BoolArray) -> bool:
+        self._crossings += crossed
+        if self.system.sweeps <= _FIRST_SWEEPS or not crossed.any():
+            return False
+        system = self.system
+        ceiling = np.clip(np.sqrt(point.marginal), system.low, system.high)
+        ratio = np.where(system.present, at.threshold / ceiling, 1.0)
+        near = np.abs(np.log(np.maximum(ratio, 1e-300))) < _NEAR
+        added = np.argwhere(crossed & (near | (self._crossings >= _CROSSINGS)))
+        for k, m in added:
+            system.marginal_pairs.append((int(k), int(m)))
+            point.alpha = np.append(point.alpha, float(at.floor[k, m]))
+        return len(added) > 0
+
+    def _is_stalled(self, at: Evaluation) -> bool:
+        if at.merit < 0.9 * self._best_merit:
+            self._best_merit, self._waited = at.merit, 0
+        else:
+            self._waited += 1
+        return self._waited > _PATIENCE
+
+    def _stuck_below_price(self, point: Point, at: Evaluation, matrix: FloatArray) -> BoolArray:
+        """Return the capacities that even ω = 1 leaves overloaded, by the linear model."""
+        size = point.z.size
+        slack = at.slack[:size]
+        reach = np.diag(matrix)[:size] * (1.0 - point.z)
+        stuck: BoolArray = ~self.system.priced(point, at) & (slack < 0) & (reach < -slack)
+        return stuck & (self._jumps <= _PATIENCE)
+
+    def _line_search(
+        self, point: Point, at: Evaluation, step: FloatArray
+    ) -> tuple[Point, Evaluation]:
+        """Return the first point along the step that lowers the merit, or else the best tried."""
+        best: tuple[Point, Evaluation] | None = None
+        length = 1.0
+        for _ in range(_BACKTRACKS + 1):
+            trial = self._moved(point, length * step)
+            there = self.system.evaluate(trial)
+            if best is None or not best[1].merit <= there.merit:
+                best = trial, there
+            if there.merit <= (1.0 - 1e-4 * length) * at.merit:
+                break
+            length *= 0.5
+        assert best is not None
+        return best
+
+    def _moved(self, point: Point, step: FloatArray) -> Point:
+        """Return the point moved by a step that stops at the kink z = 1 and at the bounds."""
+        size = point.z.size
+        z = np.clip(point.z + step[:size], self.system.lower, point.z + _LONGEST)
+        over_kink = ((point.z < 1.0) & (z > 1.0)) | ((point.z > 1.0) & (z < 1.0))
+        moved = point.copy()
+        moved.z = np.where(over_kink, 1.0, z)
+        moved.alpha = np.clip(point.alpha + step[size:], 0.0, 1.0)
+        return moved
+
+
+def _newton_step(
+    system: PriceSystem, point: Point, at: Evaluation, matrix: FloatArray
+) -> FloatArray:
+    """Return the semismooth Newton step of z ⟂ slack and of its two-sided form for α."""
+    size = point.z.size
+    unknown = np.append(point.z, point.alpha)
+    lower = np.append(np.full(size, system.lower), np.zeros(point.alpha.size))
+    upper = np.append(np.full(size, np.inf), np.ones(point.alpha.size))
+    target = np.clip(unknown - at.slack, lower, upper)
+    free = target == unknown - at.slack
+    step = np.where(free, 0.0, target - unknown)
+    if free.any():
+        right = -at.slack[free] - matrix[np.ix_(free, ~free)] @ step[~free]
+        inner = matrix[np.ix_(free, free)]
+        try:
+            step[free] = np.linalg.solve(inner, right)
+        except np.linalg.LinAlgError:  # all users of a provider at their floor, for one
+            step[free] = np.linalg.lstsq(inner, right, rcond=None)[0]
+    return step
+
+
+def _rewards(system: PriceSystem, point: Point, at: Evaluation) -> FloatArray:
+    """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is.
+
+    A marginal pair is held at t² exactly, which is what the others reckon with.
+    """
+    idle = at.floor.copy()
+    for pair, share in zip(system.marginal_pairs, point.alpha, strict=True):
+        idle[pair] = share == 1.0
+    if system.conduct is Conduct.WELFARE:
+        return np.where(idle, point.marginal, at.served**2)
+    market = system.market
+    rewards = np.clip(at.served**2, market.reward_min, market.reward_max)
+    return np.where(idle, market.reward_min, rewards)
+
+
+def _warm_point(system: PriceSystem, start: Solution) -> Point:
+    market = system.market
+    if start.rewards.shape != market.work.shape:
+        raise InvalidInputError(
+            f"start has shape {start.rewards.shape}; it must be {market.work.shape}"
+        )
+    states = (start.compute_state, start.bandwidth_state)
+    regime = np.array([r.value for state in states for r in state.regime])
+    price = np.concatenate([state.price for state in states])
+    above = np.maximum(0.5 * np.log(price) - np.log(system.root_cost), 0.0)
+    z = np.where(regime == Regime.PINNED, 0.5, 0.0)
+    z = np.where(regime == Regime.BINDING, 1.0 + above, z)
+    point = system.origin()
+    point.z = np.maximum(z, system.lower)
+    point.wanted = np.sqrt(start.rewards)
+    point.marginal = market.profit_factor / (1.0 + start.qoe.sum(axis=0))
+    point.floor = system.present & (start.qoe == 0)
+    return point

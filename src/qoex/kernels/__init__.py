@@ -1,0 +1,39 @@
+"""Numeric kernels: plain functions over floats and arrays, compiled by numba.
+
+Compiled code is kept on disk, so only the very first call of a kernel on a machine compiles.
+Loading numba costs over a second all the same, more than a small market takes to solve; a short
+process may therefore call :func:`interpret` before any kernel module is imported and run the same
+functions as ordinary Python. Inputs are trusted here: the callers validate.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_state = {"interpreted": False}
+
+
+def interpret() -> None:
+    """Run kernels as ordinary Python from now on; has to come before the first kernel is loaded.
+
+    Raises:
+        RuntimeError: a kernel module has been imported already.
+    """
+    loaded = [name for name in sys.modules if name.startswith(f"{__name__}.")]
+    if loaded and not _state["interpreted"]:
+        raise RuntimeError(f"kernels are compiled already: {', '.join(sorted(loaded))}")
+    _state["interpreted"] = True
+
+
+def kernel(function: F) -> F:
+    """Compile a function with numba on its first call, or leave it as it is when interpreting."""
+    if _state["interpreted"]:
+        return function
+    from numba import njit
+
+    compiled: F = njit(cache=True, error_model="numpy")(function)
+    return compiled

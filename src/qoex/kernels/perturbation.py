@@ -1,0 +1,105 @@
+"""One iteration of Algorithm 1: every user tries its rewards a step up and a step down."""
+
+from __future__ import annotations
+
+from math import log, sqrt
+
+from qoex.kernels import kernel
+from qoex.kernels.provider import answer
+
+
+@kernel
+def pair_qoe(
+    m, root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, floor
+):  # root_reward … budget: M each, of one provider; floor: scratch
+    """Return user m's QoE at one provider, which answers these rewards exactly."""
+    x, y = answer(root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, floor)
+    if floor[m]:
+        return 0.0
+    h = float(root_work[m]) * x + float(root_traffic[m]) * y
+    return max(float(budget[m]) - h / float(root_reward[m]), 0.0)
+
+
+@kernel
+def utility_with(n, j, reward, qoe, mu):
+    """Return the user's utility with trial j at provider n and trial 0 (stay) elsewhere.
+
+    Sums run over the providers in the same order for every trial, so that equal trials tie exactly.
+    """
+    total = 0.0
+    paid = 0.0
+    for k in range(reward.shape[0]):
+        i = j if k == n else 0
+        total += float(qoe[k, i])
+        paid += float(reward[k, i]) * float(qoe[k, i])
+    return mu * log(1.0 + total) - paid
+
+
+@kernel
+def perturb(
+    rewards,
+    root_rewards,
+    root_work,
+    root_traffic,
+    budget,
+    profit_factor,
+    c,
+    d,
+    compute,
+    bandwidth,
+    low,
+    high,
+    step,
+    simultaneous,
+    floor,
+    reward,
+    qoe,
+    moved,
+):
+    """Fill ``moved`` (N×M) with the rewards after one iteration (lines 8 to 26 of Algorithm 1).
+
+    low, high and step (M each) are in terms of rewards. root_rewards (N×M) has to hold √R; it is
+    left as it was if users move at once, else it is √ of ``moved``. Scratch: floor (M), reward and
+    qoe (N×3: stay, up, down).
+    """
+    providers, users = budget.shape
+    for m in range(users):
+        mu = float(profit_factor[m])
+        for n in range(providers):
+            for j in range(3):
+                reward[n, j] = 0.0
+                qoe[n, j] = 0.0
+            if budget[n, m] > 0.0:
+                stay = float(rewards[n, m])
+                reward[n, 0] = stay
+                reward[n, 1] = min(stay + float(step[m]), float(high[m]))
+                reward[n, 2] = max(float(low[m]), stay - float(step[m]))
+                kept = root_rewards[n, m]
+                for j in range(3):
+                    root_rewards[n, m] = sqrt(float(reward[n, j]))
+                    qoe[n, j] = pair_qoe(
+                        m,
+                        root_rewards[n],
+                        root_work[n],
+                        root_traffic[n],
+                        budget[n],
+                        float(c[n]),
+                        float(d[n]),
+                        float(compute[n]),
+                        float(bandwidth[n]),
+                        floor,
+                    )
+                root_rewards[n, m] = kept
+        for n in range(providers):
+            moved[n, m] = reward[n, 0]
+            if budget[n, m] > 0.0:
+                now = utility_with(n, 0, reward, qoe, mu)
+                up = utility_with(n, 1, reward, qoe, mu)
+                down = utility_with(n, 2, reward, qoe, mu)
+                if now <= up and down <= now:
+                    moved[n, m] = reward[n, 1]
+                elif now <= down and up <= now:
+                    moved[n, m] = reward[n, 2]
+        if not simultaneous:
+            for n in range(providers):
+                root_rewards[n, m] = sqrt(float(moved[n, m]))

@@ -36,6 +36,9 @@ _CROSSINGS = 3
 _BACKTRACKS = 6
 # Steps without progress (10 % off the best merit) before a restart.
 _PATIENCE = 6
+# Where users have no pull there are no best replies to start from. There a detour of short steps,
+# taken whatever the merit, leads out of a cycle; detours and line searches take turns.
+_MAX_DETOURS = 12
 # Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
 _LONGEST = 3.0
 
@@ -106,6 +109,7 @@ class _Search:
         self.trace: list[Step] = []
         self.notes: tuple[str, ...] = ()
         self._restarts = Restarts(system)
+        self._detours = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -130,15 +134,18 @@ class _Search:
                 at = system.evaluate(point)
                 continue
             if self._is_stalled(at):
+                self._reset()
                 if not system.strategic:
-                    return Status.STALLED, _rewards(system, point, at)
+                    self._detours += 1
+                    if self._detours > _MAX_DETOURS:
+                        return Status.STALLED, _rewards(system, point, at)
+                    continue
                 if self._restarts.at_rest:
                     self.notes = (
                         "found by best replies: an equilibrium, not necessarily the canonical one",
                     )
                     return Status.CONVERGED, self._restarts.rewards
                 point = self._restarts.next(point)
-                self._reset()
                 at = system.evaluate(point)
                 continue
             matrix = system.jacobian(point, at)
@@ -148,7 +155,12 @@ class _Search:
                 self._jumps += stuck
                 at = system.evaluate(point)
                 continue
-            point, at = self._line_search(point, at, _newton_step(system, point, at, matrix))
+            step = _newton_step(system, point, at, matrix)
+            if self._detours % 2:
+                point = self._moved(point, step * self._short(step))
+                at = system.evaluate(point)
+            else:
+                point, at = self._line_search(point, at, step)
 
     def _holds(self, point: Point, at: Evaluation) -> bool:
         if at.error <= self.tolerance:
@@ -173,10 +185,10 @@ class _Search:
         return crossed
 
     def _add_marginal_pairs(self, point: Point, at: Evaluation, crossed: BoolArray) -> bool:
-        self._crossings += crossed
-        if self.system.sweeps <= _FIRST_SWEEPS or not crossed.any():
-            return False
         system = self.system
+        self._crossings += crossed
+        if not system.strategic or system.sweeps <= _FIRST_SWEEPS or not crossed.any():
+            return False
         ceiling = np.clip(np.sqrt(point.marginal), system.low, system.high)
         ratio = np.where(system.present, at.threshold / ceiling, 1.0)
         near = np.abs(np.log(np.maximum(ratio, 1e-300))) < _NEAR
@@ -199,7 +211,12 @@ class _Search:
         slack = at.slack[:size]
         reach = np.diag(matrix)[:size] * (1.0 - point.z)
         stuck: BoolArray = ~self.system.priced(point, at) & (slack < 0) & (reach < -slack)
-        return stuck & (self._jumps <= _PATIENCE)
+        stuck &= self._jumps <= _PATIENCE
+        return stuck
+
+    def _short(self, step: FloatArray) -> float:
+        """Return the share of a step to take on a detour; each detour goes more slowly."""
+        return min(1.0, 0.5**self._detours / max(float(np.abs(step).max()), 1e-300))
 
     def _line_search(
         self, point: Point, at: Evaluation, step: FloatArray

@@ -56,11 +56,12 @@ def check_rewards(market: Market, rewards: FloatArray) -> FloatArray:
     Raises:
         InvalidInputError: a wrong shape, or a reward that is negative or not finite.
     """
-    array = np.where(market.present, np.asarray(rewards, dtype=np.float64), 0.0)
-    if array.shape != market.work.shape:
+    given = np.asarray(rewards, dtype=np.float64)
+    if given.shape != market.work.shape:
         raise InvalidInputError(
-            f"rewards has shape {array.shape}; it must be {market.work.shape} (providers × users)"
+            f"rewards has shape {given.shape}; it must be {market.work.shape} (providers × users)"
         )
+    array = np.where(market.present, given, 0.0)
     bad = ~np.isfinite(array) | (array < 0)
     if bad.any():
         n, m = (int(i) for i in np.argwhere(bad)[0])

@@ -38,7 +38,10 @@ class Pull:
 def pull(
     omega_f: FloatArray, omega_b: FloatArray, room_f: FloatArray, room_b: FloatArray, g: FloatArray
 ) -> Pull:
-    """Return E1 = ω_f W′/D, E2 = ω_b F′/D, E3 = 2ω_f ω_b G/D with D = F′W′ − ω_f ω_b G² (N each)."""
+    """Return E1 = ω_f W′/D, E2 = ω_b F′/D and E3 = 2ω_f ω_b G/D, where D = F′W′ − ω_f ω_b G².
+
+    All arguments are N long: the weights, then F′, W′ and G of the pairs at the floor.
+    """
     zero = np.zeros_like(g)
     both = omega_f * omega_b
     determinant = room_f * room_b - both * g * g
@@ -53,9 +56,7 @@ def pull(
             [zero, zero, 2.0 * both],
         ]
     )
-    determinant_by = np.stack(
-        [-omega_b * g * g, -omega_f * g * g, room_b, room_f, -2.0 * both * g]
-    )
+    determinant_by = np.stack([-omega_b * g * g, -omega_f * g * g, room_b, room_f, -2.0 * both * g])
     derivative = numerator_by / determinant
     derivative -= numerator * determinant_by[:, None, :] / determinant**2
     return Pull(numerator / determinant, derivative[:2], derivative[2:4], derivative[4])

@@ -12,6 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _state = {"interpreted": False}

@@ -6,16 +6,16 @@ In between the capacity prices are linear in u, so latency is H/u + e with const
 
     Q(u) = K − H/u,   K = κ − e.
 
-Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, "best reply"): on
-a piece it is where 2Ku³ = H(u² + p). The reply at every provider rises with p, so one equation in p,
-p(1 + ΣQ) = μ, settles the user.
+Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, "best reply"):
+on a piece it is where 2Ku³ = H(u² + p). The reply at every provider rises with p, so one equation
+in p, p(1 + ΣQ) = μ, settles the user.
 """
 
 from __future__ import annotations
 
 from math import exp, inf, log, sqrt
 
-from qoex.kernels import kernel
+from qoex.kernels import Booleans, Floats, Integers, kernel
 from qoex.kernels.provider import answer, binding_prices
 
 _LOG_TOLERANCE = 4e-15
@@ -24,8 +24,20 @@ _MAX_STEPS = 200
 
 @kernel
 def response_pieces(
-    m, root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, low, high, floor, piece
-):
+    m: int,
+    root_reward: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    c: float,
+    d: float,
+    compute: float,
+    bandwidth: float,
+    low: float,
+    high: float,
+    floor: Booleans,
+    piece: Floats,
+) -> int:
     """Fill ``piece`` (rows: start u, K, H) for user m at one provider; return how many rows.
 
     The first row starts where the user's QoE does, or at ``low``; no row means: no QoE up to
@@ -59,9 +71,7 @@ def response_pieces(
                 else:
                     sum_f += root_reward[i] * ai
                     sum_b += root_reward[i] * bi
-        x, y = binding_prices(
-            sum_f + u * ra, sum_b + u * rb, room_f, room_b, cross, root_c, root_d
-        )
+        x, y = binding_prices(sum_f + u * ra, sum_b + u * rb, room_f, room_b, cross, root_c, root_d)
         # A capacity at its limit binds for any further rise.
         near = 1.0 + 1e-14
         binds_f = (sum_f + u * ra + y * cross) * near >= root_c * room_f and ra > 0.0
@@ -115,7 +125,13 @@ def response_pieces(
 
 
 @kernel
-def piece_reply(p, low, high, count, piece):
+def piece_reply(
+    p: float,
+    low: float,
+    high: float,
+    count: int,
+    piece: Floats,
+) -> tuple[float, float]:
     """Return (u, Q) at one provider, the maximiser of (p − u²)Q(u) between the bounds.
 
     Where no QoE is worth buying any reward up to the threshold is a best reply. √p is the one
@@ -151,25 +167,25 @@ def piece_reply(p, low, high, count, piece):
 
 @kernel
 def best_reply(
-    m,
-    root_rewards,
-    root_work,
-    root_traffic,
-    budget,
-    mu,
-    c,
-    d,
-    compute,
-    bandwidth,
-    low,
-    high,
-    p,
-    pieces,
-    counts,
-    floor,
-    reply,
-    qoe,
-):
+    m: int,
+    root_rewards: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    mu: float,
+    c: Floats,
+    d: Floats,
+    compute: Floats,
+    bandwidth: Floats,
+    low: float,
+    high: float,
+    p: float,
+    pieces: Floats,
+    counts: Integers,
+    floor: Booleans,
+    reply: Floats,
+    qoe: Floats,
+) -> tuple[float, float]:
     """Fill reply (N, u = √R) and qoe (N); return p = μ/(1 + ΣQ) and the utility.
 
     p is a warm start (0: none). Scratch: pieces (N×rows×3), counts (N), floor (M).
@@ -231,24 +247,24 @@ def best_reply(
 
 @kernel
 def best_reply_round(
-    root_rewards,
-    root_work,
-    root_traffic,
-    budget,
-    profit_factor,
-    c,
-    d,
-    compute,
-    bandwidth,
-    low,
-    high,
-    marginal,
-    pieces,
-    counts,
-    floor,
-    reply,
-    qoe,
-):
+    root_rewards: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    profit_factor: Floats,
+    c: Floats,
+    d: Floats,
+    compute: Floats,
+    bandwidth: Floats,
+    low: Floats,
+    high: Floats,
+    marginal: Floats,
+    pieces: Floats,
+    counts: Integers,
+    floor: Booleans,
+    reply: Floats,
+    qoe: Floats,
+) -> float:
     """Let every user reply in turn (Gauss–Seidel); return the largest relative change of a root."""
     providers, users = budget.shape
     largest = 0.0

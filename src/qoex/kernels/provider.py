@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from math import sqrt
 
-from qoex.kernels import kernel
+from qoex.kernels import Booleans, Floats, kernel
 
 
 @kernel
 def binding_prices(
-    sum_f, sum_b, room_f, room_b, cross, root_c, root_d
-):  # S_f, S_b, F′ = F − Σ a/κ, W′ = W − Σ b/κ, G = Σ √(ab)/κ over the floor
-    """Return (x, y), the least solution of x = max(√c, (S_f + yG)/F′), y = max(√d, (S_b + xG)/W′)."""
+    sum_f: float,
+    sum_b: float,
+    room_f: float,
+    room_b: float,
+    cross: float,
+    root_c: float,
+    root_d: float,
+) -> tuple[float, float]:
+    """Return the least x = max(√c, (S_f + yG)/F′) and y = max(√d, (S_b + xG)/W′).
+
+    S_f and S_b are Σ√(Ra) and Σ√(Rb) off the floor; at the floor a′ = a/κ and so on, and
+    F′ = F − Σa′ (room_f), W′ = W − Σb′ (room_b), G = Σ√(ab)/κ (cross).
+    """
     x = max(root_c, (sum_f + root_d * cross) / room_f)
     y = max(root_d, (sum_b + root_c * cross) / room_b)
     if (x > root_c or y > root_d) and cross > 0.0:
@@ -32,7 +42,17 @@ def binding_prices(
 
 
 @kernel
-def answer(root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, floor):
+def answer(
+    root_reward: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    c: float,
+    d: float,
+    compute: float,
+    bandwidth: float,
+    floor: Booleans,
+) -> tuple[float, float]:
     """Return a provider's capacity prices (x, y) and fill ``floor`` (M booleans).
 
     The floor only grows as prices grow, so: solve, enlarge the floor, repeat until it stands.
@@ -75,7 +95,19 @@ def answer(root_reward, root_work, root_traffic, budget, c, d, compute, bandwidt
 
 
 @kernel
-def answer_all(root_rewards, root_work, root_traffic, budget, c, d, compute, bandwidth, x, y, s):
+def answer_all(
+    root_rewards: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    c: Floats,
+    d: Floats,
+    compute: Floats,
+    bandwidth: Floats,
+    x: Floats,
+    y: Floats,
+    s: Floats,
+) -> None:
     """Fill x and y (N) and s = max(√R, t) (N×M, 0 at absent pairs) for every provider."""
     providers, users = root_rewards.shape
     floor = budget[0] > budget[0]  # M falses, of a type that both ways of running share

@@ -2,8 +2,8 @@
 
 A user sees its provider n through five numbers: the capacity prices x and y, and the pull
 coefficients E = (E1, E2, E3), with which e = aE1 + bE2 + √(ab)E3 is the user's own pull on the
-prices, e = √a dx/du + √b dy/du for u = √R. Write h = √a x + √b y, so that latency is h/u. At a given
-marginal gain p = μ/(1 + ΣQ) the first-order condition (p − R)Q′ = Q is one cubic in u:
+prices, e = √a dx/du + √b dy/du for u = √R. Write h = √a x + √b y, so that latency is h/u. At a
+given marginal gain p = μ/(1 + ΣQ) the first-order condition (p − R)Q′ = Q is one cubic in u:
 
     ph − pe u + h u² − (2κ − e)u³ = 0   on (t, √p),  t = h/κ.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from math import exp, log, sqrt
 
-from qoex.kernels import kernel
+from qoex.kernels import Floats, kernel
 
 # Newton stops when ln p is right to a few units in the last place of a double near ln μ.
 _LOG_TOLERANCE = 4e-15
@@ -26,7 +26,13 @@ WELFARE = 1  # every pair is served as if the user paid p (theory, section 9)
 
 
 @kernel
-def offer(p, h, e, budget, guess):
+def offer(
+    p: float,
+    h: float,
+    e: float,
+    budget: float,
+    guess: float,
+) -> float:
     """Return u on (t, √p), the root of the first-order cubic; needs p > t² and e < κ."""
     t = h / budget
     top = sqrt(p)
@@ -48,7 +54,17 @@ def offer(p, h, e, budget, guess):
 
 
 @kernel
-def pair_reply(p, h, e, budget, low, high, guess, conduct, out):
+def pair_reply(
+    p: float,
+    h: float,
+    e: float,
+    budget: float,
+    low: float,
+    high: float,
+    guess: float,
+    conduct: int,
+    out: Floats,
+) -> None:
     """Fill out with (v, s, ∂s/∂p, ∂s/∂h, ∂s/∂e, Q) of one pair at marginal gain p.
 
     v is the root of the reward wanted (below t it means: no QoE wanted), s = max(v, t).
@@ -95,8 +111,21 @@ def pair_reply(p, h, e, budget, low, high, guess, conduct, out):
 
 @kernel
 def user_reply(
-    m, root_work, root_traffic, budget, mu, low, high, x, y, pull, conduct, wanted, p, out
-):
+    m: int,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    mu: float,
+    low: float,
+    high: float,
+    x: Floats,
+    y: Floats,
+    pull: Floats,
+    conduct: int,
+    wanted: Floats,
+    p: float,
+    out: Floats,
+) -> float:
     """Solve user m's own problem; fill ``out`` (N×7: pair_reply's six numbers and h), return p."""
     providers = budget.shape[0]
     total_budget = 0.0
@@ -140,25 +169,25 @@ def user_reply(
 
 @kernel
 def sweep(
-    root_work,
-    root_traffic,
-    budget,
-    profit_factor,
-    low,
-    high,
-    x,
-    y,
-    pull,
-    conduct,
-    wanted,
-    marginal,
-    served,
-    use,
-    jacobian,
-    out,
-    response,
-    response_all,
-):
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    profit_factor: Floats,
+    low: Floats,
+    high: Floats,
+    x: Floats,
+    y: Floats,
+    pull: Floats,
+    conduct: int,
+    wanted: Floats,
+    marginal: Floats,
+    served: Floats,
+    use: Floats,
+    jacobian: Floats,
+    out: Floats,
+    response: Floats,
+    response_all: Floats,
+) -> None:
     """Let every user reply to the prices; fill the sums and their Jacobian.
 
     wanted (N×M) and marginal (M) are warm starts and results (v and p), served (N×M) is s,

@@ -3,14 +3,15 @@
 With the providers answering anew, the utility μ ln(1 + ΣQ) − ΣRQ (eq. 9) is not concave in a user's
 rewards (Theorem 3 fails where a capacity begins to bind), but it has one maximum all the same
 (theory, "best reply"). Replying in turn needs no system of prices to be solved, so it checks
-:func:`qoex.equilibrium.equilibrium`. It is for small markets: a round takes NM² operations times the
-pieces that a user's response has, one to M + 2 of them.
+:func:`qoex.equilibrium.equilibrium`. It is for small markets: a round takes NM² operations for
+each piece that a user's response consists of, and there are one to M + 2 of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -199,7 +200,7 @@ class ReplyRounds:
         # once: M + 2 pieces. The rest is room for events that rounding splits in two.
         pieces = np.empty((providers, 2 * users + 8, 3))
         counts, floor = np.zeros(providers, dtype=np.int64), np.zeros(users, dtype=np.bool_)
-        self._scratch = pieces, counts, floor, self.root_reply, self.qoe
+        self._scratch: tuple[Any, ...] = pieces, counts, floor, self.root_reply, self.qoe
 
     @property
     def rewards(self) -> FloatArray:

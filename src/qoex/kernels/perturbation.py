@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from math import log, sqrt
 
-from qoex.kernels import kernel
+from qoex.kernels import Booleans, Floats, kernel
 from qoex.kernels.provider import answer
 
 
 @kernel
 def pair_qoe(
-    m, root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, floor
-):  # root_reward … budget: M each, of one provider; floor: scratch
-    """Return user m's QoE at one provider, which answers these rewards exactly."""
+    m: int,
+    root_reward: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    c: float,
+    d: float,
+    compute: float,
+    bandwidth: float,
+    floor: Booleans,
+) -> float:
+    """Return user m's QoE at one provider, which answers these root rewards (M) exactly.
+
+    ``floor`` (M booleans) is scratch.
+    """
     x, y = answer(root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, floor)
     if floor[m]:
         return 0.0
@@ -21,7 +33,7 @@ def pair_qoe(
 
 
 @kernel
-def utility_with(n, j, reward, qoe, mu):
+def utility_with(n: int, j: int, reward: Floats, qoe: Floats, mu: float) -> float:
     """Return the user's utility with trial j at provider n and trial 0 (stay) elsewhere.
 
     Sums run over the providers in the same order for every trial, so that equal trials tie exactly.
@@ -37,25 +49,25 @@ def utility_with(n, j, reward, qoe, mu):
 
 @kernel
 def perturb(
-    rewards,
-    root_rewards,
-    root_work,
-    root_traffic,
-    budget,
-    profit_factor,
-    c,
-    d,
-    compute,
-    bandwidth,
-    low,
-    high,
-    step,
-    simultaneous,
-    floor,
-    reward,
-    qoe,
-    moved,
-):
+    rewards: Floats,
+    root_rewards: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    profit_factor: Floats,
+    c: Floats,
+    d: Floats,
+    compute: Floats,
+    bandwidth: Floats,
+    low: Floats,
+    high: Floats,
+    step: Floats,
+    simultaneous: bool,
+    floor: Booleans,
+    reward: Floats,
+    qoe: Floats,
+    moved: Floats,
+) -> None:
     """Fill ``moved`` (N×M) with the rewards after one iteration (lines 8 to 26 of Algorithm 1).
 
     low, high and step (M each) are in terms of rewards. root_rewards (N×M) has to hold √R; it is

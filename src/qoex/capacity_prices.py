@@ -183,7 +183,7 @@ class PriceSystem:
         threshold = self.root_work * x[:, None] + self.root_traffic * y[:, None]
         threshold /= self.budget
         ceiling = np.clip(np.sqrt(point.marginal), self.low, self.high)
-        slack = np.log(self.capacity / np.maximum(self._use, _UNUSED))
+        slack = np.log(self.capacity) - np.log(np.maximum(self._use, _UNUSED))
         residual = self._price_error(point, served <= threshold, x, y, slack)
         if self.marginal_pairs:
             above = np.array([np.log(ceiling[m] / threshold[k, m]) for k, m in self.marginal_pairs])

@@ -62,15 +62,17 @@ def response_pieces(
         sum_f, sum_b = 0.0, 0.0
         room_f, room_b, cross = compute, bandwidth, 0.0
         for i in range(users):
-            if i != m and budget[i] > 0.0:
+            ki = float(budget[i])
+            if i != m and ki > 0.0:
                 ai, bi = float(root_work[i]), float(root_traffic[i])
                 if floor[i]:
-                    room_f -= ai * ai / budget[i]
-                    room_b -= bi * bi / budget[i]
-                    cross += ai * bi / budget[i]
+                    room_f -= ai * ai / ki
+                    room_b -= bi * bi / ki
+                    cross += ai * bi / ki
                 else:
-                    sum_f += root_reward[i] * ai
-                    sum_b += root_reward[i] * bi
+                    ui = float(root_reward[i])
+                    sum_f += ui * ai
+                    sum_b += ui * bi
         x, y = binding_prices(sum_f + u * ra, sum_b + u * rb, room_f, room_b, cross, root_c, root_d)
         # A capacity at its limit binds for any further rise.
         near = 1.0 + 1e-14
@@ -108,11 +110,12 @@ def response_pieces(
         joins = -1
         if dx > 0.0 or dy > 0.0:
             for i in range(users):
-                if i != m and budget[i] > 0.0 and not floor[i]:
+                ki = float(budget[i])
+                if i != m and ki > 0.0 and not floor[i]:
                     ai, bi = float(root_work[i]), float(root_traffic[i])
                     rate = ai * dx + bi * dy
                     if rate > 0.0:
-                        distance = (root_reward[i] * budget[i] - ai * x - bi * y) / rate
+                        distance = (float(root_reward[i]) * ki - ai * x - bi * y) / rate
                         if distance < ahead:
                             ahead = max(distance, 0.0)
                             joins = i

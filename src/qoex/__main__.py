@@ -1,0 +1,5 @@
+"""``python -m qoex`` does what ``qoex`` does."""
+
+from qoex.cli import main
+
+main()

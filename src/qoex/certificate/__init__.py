@@ -1,0 +1,202 @@
+"""A judgement of a solution that rests on the market and the reported numbers alone.
+
+Two questions are put to a solution, and no code of the solvers helps to answer them. Is each
+provider's allocation optimal for the rewards (eq. 8: the Karush–Kuhn–Tucker conditions)? And could
+any user do better by other rewards, all providers answering anew (eq. 10, eq. 11: the regret)?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from qoex.certificate.conditions import KktResiduals, conditions, reported_qoe
+from qoex.certificate.deviation import Deviations, best_deviations
+from qoex.errors import InvalidInputError
+from qoex.market import FloatArray, Market
+from qoex.solution import Regime, Solution
+
+__all__ = ["CERTIFIED", "Certificate", "KktResiduals", "certify"]
+
+# What an exact equilibrium has to reach: rounding leaves some 1e-13, a solver that stops early far
+# more than this.
+CERTIFIED = 1e-9
+# Utilities below this share of the largest profit factor (QoE of a microsecond) are not told from
+# zero: rounding in κ − L, a part in 1e16 of κ, would look like regret otherwise.
+LEAST_SCALE = 1e-3
+
+_PAIR_FIELDS = ("rewards", "compute", "bandwidth", "qoe")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was found out about a solution.
+
+    Attributes:
+        regret: the most that any user could gain by other rewards, money; at least zero.
+        regret_per_user: M, money.
+        best_deviation: N×M, money per ms; in each column that user's best rewards, those of the
+            others held; the reported ones where nothing is better.
+        best_utility: M, money, of that deviation.
+        utility_scale: money; the largest |utility|, or a thousandth of the largest profit factor
+            if that is more. Regret is judged relative to it.
+        kkt: residuals of the providers' conditions.
+        kkt_residual: the largest of them.
+        compute_price: c + λ, N, money per TFLOPS, as the allocation implies it.
+        bandwidth_price: d + ρ, N, money per MHz, likewise.
+        compute_regime: N, from the allocation and these prices.
+        bandwidth_regime: N, likewise.
+        consistency: largest relative difference between the solution's own QoE and utilities and
+            the same recomputed from its rewards and allocation (QoE relative to κ, a user's
+            utility to μ, a provider's to what it could be paid at most plus its costs).
+        outside_bounds: largest share of a bound by which a reward misses it; zero if none does.
+        worst_user: name of the user with the largest regret.
+        unique: whether no other equilibrium is near by; None if nobody looked, or if that was not
+            determined (:mod:`qoex.multiplicity`).
+        witness: another equilibrium, where one was found.
+    """
+
+    regret: float
+    regret_per_user: FloatArray
+    best_deviation: FloatArray
+    best_utility: FloatArray
+    utility_scale: float
+    kkt: KktResiduals
+    kkt_residual: float
+    compute_price: FloatArray
+    bandwidth_price: FloatArray
+    compute_regime: tuple[Regime, ...]
+    bandwidth_regime: tuple[Regime, ...]
+    consistency: float
+    outside_bounds: float
+    worst_user: str
+    unique: bool | None = None
+    witness: Solution | None = None
+
+    @property
+    def relative_regret(self) -> float:
+        """Regret over the scale of utilities, dimensionless."""
+        return self.regret / self.utility_scale
+
+    def holds(self, tolerance: float = CERTIFIED) -> bool:
+        """Whether the solution is an equilibrium to this relative tolerance; never if NaN."""
+        # Each comparison is false for NaN.
+        return (
+            self.relative_regret <= tolerance
+            and self.kkt_residual <= tolerance
+            and self.consistency <= tolerance
+            and self.outside_bounds <= tolerance
+        )
+
+    def sentence(self, tolerance: float = CERTIFIED) -> str:
+        """Say in one sentence what was certified, or the first reason why it was not."""
+        if self.holds(tolerance):
+            alone = {True: "; no other is near it", False: "; it is not the only one", None: ""}
+            return (
+                f"An equilibrium: by other rewards no user gains more than {self.regret:.1e} "
+                f"({self.relative_regret:.1e} of the largest utility), and every allocation is "
+                f"optimal to {self.kkt_residual:.1e}{alone[self.unique]}."
+            )
+        if not self.outside_bounds <= tolerance:
+            reason = f"a reward misses its bounds by a share of {self.outside_bounds:.1e}"
+        elif not self.kkt_residual <= tolerance:
+            reason = f"an allocation is optimal to {self.kkt_residual:.1e} only"
+        elif not self.consistency <= tolerance:
+            reason = (
+                f"QoE or utilities are not those of the allocation (they differ by a share of "
+                f"{self.consistency:.1e})"
+            )
+        else:
+            reason = f"{self.worst_user} gains {self.regret:.4g} by other rewards"
+        return f"Not an equilibrium: {reason}."
+
+
+def certify(
+    market: Market,
+    solution: Solution,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Certificate:
+    """Judge whether a solution is an equilibrium of the game (eq. 10, eq. 11).
+
+    Regret is that of the reported rewards under the providers' exact answers; whether the reported
+    allocation is that answer, the residuals tell.
+
+    Args:
+        market: N providers × M users.
+        solution: of the same shape; it need not come from a solver, nor be a good one.
+        progress: called with the share of the users judged, up to 1.
+
+    Raises:
+        InvalidInputError: an array of the solution does not have the shape the market needs.
+    """
+    _check_shapes(market, solution)
+    rewards = np.where(market.present, solution.rewards, 0.0)
+    # Numbers that are not finite mean no certificate; they are no accident here.
+    with np.errstate(all="ignore"):
+        qoe = reported_qoe(market, solution)
+        providers = conditions(market, rewards, solution, qoe)
+        consistency = _consistency(market, rewards, solution, qoe)
+        outside_bounds = _outside_bounds(market, solution.rewards)
+        if np.isfinite(rewards).all() and (rewards >= 0).all():
+            found = best_deviations(market, rewards, progress)
+        else:
+            unknown = np.full(market.users, np.nan)
+            found = Deviations(unknown, unknown, np.full(rewards.shape, np.nan))
+    regret = found.best_utility - found.utility
+    scale = np.maximum(np.abs(found.utility).max(), LEAST_SCALE * market.profit_factor.max())
+    return Certificate(
+        regret=float(regret.max()),
+        regret_per_user=regret,
+        best_deviation=found.best_rewards,
+        best_utility=found.best_utility,
+        utility_scale=float(scale),
+        kkt=providers.residuals,
+        kkt_residual=providers.residuals.largest,
+        compute_price=providers.compute_price,
+        bandwidth_price=providers.bandwidth_price,
+        compute_regime=providers.compute_regime,
+        bandwidth_regime=providers.bandwidth_regime,
+        consistency=consistency,
+        outside_bounds=outside_bounds,
+        worst_user=market.user_names[int(np.argmax(regret))],
+    )
+
+
+def _check_shapes(market: Market, solution: Solution) -> None:
+    needed: dict[str, tuple[int, ...]] = dict.fromkeys(_PAIR_FIELDS, market.work.shape)
+    needed |= {"user_utility": (market.users,), "provider_utility": (market.providers,)}
+    for name, shape in needed.items():
+        given = np.shape(getattr(solution, name))
+        if given != shape:
+            raise InvalidInputError(
+                f"{name} of the solution has shape {given}; it must be {shape} to match the market"
+            )
+
+
+def _consistency(market: Market, rewards: FloatArray, solution: Solution, qoe: FloatArray) -> float:
+    """Return the largest relative difference of reported and recomputed QoE and utilities."""
+    budget = np.where(market.present, market.latency_budget, 1.0)
+    paid = rewards * qoe
+    costs = market.compute_cost * solution.compute.sum(axis=1)
+    costs += market.bandwidth_cost * solution.bandwidth.sum(axis=1)
+    most_paid = (rewards * market.latency_budget).sum(axis=1)
+    users = market.profit_factor * np.log1p(qoe.sum(axis=0)) - paid.sum(axis=0)
+    providers = paid.sum(axis=1) - costs
+    turnover = most_paid + costs
+    differences = (
+        (solution.qoe - qoe) / budget,
+        (solution.user_utility - users) / market.profit_factor,
+        (solution.provider_utility - providers) / np.where(turnover > 0, turnover, 1.0),
+    )
+    return float(np.max([np.abs(item).max() for item in differences]))
+
+
+def _outside_bounds(market: Market, rewards: FloatArray) -> float:
+    """Return the largest share of a bound by which a reward misses it; absent pairs pay nothing."""
+    below = (market.reward_min - rewards) / np.where(market.reward_min > 0, market.reward_min, 1.0)
+    above = (rewards - market.reward_max) / market.reward_max
+    missed = np.where(market.present, np.maximum(below, above), np.abs(rewards))
+    return float(np.maximum(missed.max(), 0.0))

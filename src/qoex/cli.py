@@ -1,0 +1,301 @@
+"""The ``qoex`` command: thin, for what it prints comes from ``render``, ``explain`` and ``demo``.
+
+Exit codes: 0 for yes or done, 1 for no (not solved, not an equilibrium), 2 for input that cannot
+be used. Results go to stdout, everything about them to stderr. Whatever is slow to import is
+imported by the command that needs it: a small market has to be answered within a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from qoex import __version__
+from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
+from qoex.files import read_market, read_market_and_tokens, write_atomically
+from qoex.market import Market
+from qoex.phrases import counted
+from qoex.running import Method, certificate_of, choose_kernels, solve_by
+from qoex.terminal import busy, notice, show, width
+
+if TYPE_CHECKING:
+    from qoex.solution import Solution
+
+NO, UNUSABLE, NO_READER = 1, 2, 141  # the last is what a shell says of SIGPIPE
+
+# Looser than the 1e-9 of our own solutions, for another program may have stopped earlier.
+VERIFY_TOLERANCE = 1e-6
+
+
+class AdmitBy(StrEnum):
+    """What ``solve --admit`` drops as little of as it can."""
+
+    COUNT = "count"
+    VALUE = "value"
+
+
+class _Group(TyperGroup):
+    """Says every mistake in one line on stderr, and turns it into an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            # Files say what is wrong with them in our own errors, so this is stdout: whoever read
+            # it is gone, or a disk is full. Python must not find that out again at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise typer.Exit(NO_READER) from None
+            raise QoexError(f"the output cannot be written ({error.strerror})") from None
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        standalone = options.pop("standalone_mode", True)
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except QoexError as error:
+            notice(f"error: {error}")
+            code = UNUSABLE
+        except MemoryError:
+            notice("error: there is not enough memory for that")
+            code = UNUSABLE
+        except Exception as error:
+            # What typer raises for wrong usage has no public base class, but this method.
+            if not hasattr(error, "format_message"):
+                raise
+            notice(f"error: {error.format_message()}")
+            code = UNUSABLE
+        if standalone:
+            sys.exit(code)
+        return code
+
+
+app = typer.Typer(
+    cls=_Group,
+    help="A market engine for edge LLM services: exact equilibria, each with a certificate.",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MarketFile = Annotated[
+    Path, typer.Argument(metavar="MARKET", help="File of the market (.toml or .json).")
+]
+JsonPath = Annotated[
+    str | None,
+    typer.Option("--json", metavar="PATH", help="Write JSON to a file, or with - print it alone."),
+]
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version, or the help where no command is given."""
+    if version:
+        print(f"qoex {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def solve(
+    market_file: MarketFile,
+    method: Annotated[
+        Method, typer.Option(help="How to find the equilibrium.")
+    ] = Method.CAPACITY_PRICES,
+    json: JsonPath = None,
+    admit: Annotated[
+        AdmitBy | None,
+        typer.Option(help="If not all demands can be served, drop the fewest or least valuable."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every pair, however large the market is.")
+    ] = False,
+) -> None:
+    """Find the equilibrium of a market and certify it."""
+    from qoex.render import certificate_lines, dropped_lines, solution_view
+    from qoex.solution_file import solution_data
+
+    market = read_market(market_file)
+    remarks: list[str] = []
+    dropped: tuple[tuple[str, str], ...] = ()
+    if admit is not None:
+        from qoex.admission import admit as admit_demands
+
+        with busy("choosing demands to drop"):
+            admission = admit_demands(market, by=admit.value)
+        market, dropped = admission.market, admission.dropped
+        remarks += dropped_lines(dropped, everything=everything)
+        if not admission.optimal:
+            remarks.append("A better choice of them may exist: the time limit was reached.")
+    choose_kernels(market, method)
+    try:
+        solution = solve_by(method, market)
+    except InfeasibleMarketError as error:
+        reason = str(error).removesuffix(" (admit)")
+        raise QoexError(f"{reason}: --admit count drops the fewest") from None
+    remarks += solution.notes
+    certificate = certificate_of(market, solution)
+    if json is None or _put_json(json, solution_data(market, solution, certificate, dropped)):
+        heading = f"{_size(market)}, {solution.method}, {counted(solution.steps, 'step')}"
+        tables = solution_view(market, solution, certificate, width=width(), everything=everything)
+        lines = certificate_lines(market, solution, certificate)
+        show([heading, solution.status, *remarks, *tables, "", *lines])
+    else:
+        for remark in remarks:
+            notice(remark)
+    _require_solved(solution)
+
+
+@app.command()
+def verify(
+    market_file: MarketFile,
+    solution_file: Annotated[
+        Path, typer.Argument(metavar="SOLUTION", help="What solve --json wrote.")
+    ],
+    tolerance: Annotated[
+        float, typer.Option(help="Largest residual of a condition that holds.")
+    ] = VERIFY_TOLERANCE,
+) -> None:
+    """Check whether a saved solution is an equilibrium, trusting nothing it says of itself."""
+    from qoex.render import certificate_lines, conditions_view, dropped_lines
+    from qoex.solution_file import read_solution
+
+    if not 0 < tolerance < math.inf:
+        raise InvalidInputError(f"tolerance is {tolerance!r}; it must be a number above zero")
+    saved = read_solution(solution_file, read_market(market_file))
+    choose_kernels(saved.market)
+    certificate = certificate_of(saved.market, saved.solution, tolerance)
+    table = conditions_view(certificate, tolerance, width())
+    lines = certificate_lines(saved.market, saved.solution, certificate, tolerance)
+    show([_size(saved.market), *dropped_lines(saved.dropped), "", *table, "", *lines])
+    if not certificate.holds(tolerance):
+        raise typer.Exit(NO)
+
+
+@app.command()
+def compare(market_file: MarketFile, json: JsonPath = None) -> None:
+    """Settle a market by every scheme, and score them side by side."""
+    from qoex.comparison import comparison_data, comparison_view, run_all
+    from qoex.feasibility import require_feasible
+
+    market, tokens = read_market_and_tokens(market_file)
+    require_feasible(market)
+    choose_kernels(market)
+    with busy("running the schemes") as progress:
+        outcomes = run_all(market, tokens, progress=progress.share)
+    if json is None or _put_json(json, comparison_data(outcomes)):
+        show([_size(market), *comparison_view(outcomes, width())])
+    if any(item.solution is not None and item.metrics is None for item in outcomes):
+        raise typer.Exit(NO)
+
+
+@app.command()
+def explain(
+    market_file: MarketFile,
+    user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")],
+) -> None:
+    """Say in plain sentences what the equilibrium means to one user."""
+    from qoex.certificate import certify
+    from qoex.explain import explain_user
+
+    market = read_market(market_file)
+    index = market.user_index(user)
+    choose_kernels(market)
+    solution = solve_by(Method.CAPACITY_PRICES, market)
+    with busy("certifying") as progress:
+        certificate = certify(market, solution, progress=progress.share)
+    paragraphs = explain_user(market, solution, certificate, index)
+    show("\n\n".join(paragraphs).split("\n"))
+    _require_solved(solution)
+
+
+@app.command()
+def sample(
+    providers: Annotated[int, typer.Option(min=1, help="How many providers.")],
+    users: Annotated[int, typer.Option(min=1, help="How many users.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help=".toml: scenario; .json: arrays."),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same market.")] = 0,
+    feasible: Annotated[
+        bool, typer.Option(help="Raise capacities that cannot serve all demands.")
+    ] = False,
+) -> None:
+    """Draw a random market from the ranges of the paper's Table III."""
+    import numpy as np
+
+    from qoex.feasibility import require_feasible
+    from qoex.files import write_market, write_scenario
+    from qoex.sampling import sample_scenario
+
+    if output.suffix.lower() not in (".toml", ".json"):
+        raise InvalidInputError(f"{output}: the name of the file must end in .toml or .json")
+    scenario = sample_scenario(providers, users, np.random.default_rng(seed), feasible=feasible)
+    if output.suffix.lower() == ".json":
+        write_market(scenario.market(), output)
+    else:
+        write_scenario(scenario, output)
+    notice(f"wrote {output}: {_size(scenario.market())}")
+    with contextlib.suppress(InfeasibleMarketError):
+        require_feasible(scenario.market())
+        return
+    notice("not all of its demands can be served; --feasible raises the capacities that are short")
+
+
+@app.command()
+def demo() -> None:
+    """Solve the paper's case of two providers and three users beside what it printed."""
+    from qoex.demo import demo_view
+    from qoex.render import certificate_lines
+    from qoex.table_v import table_iv_market
+
+    market = table_iv_market()
+    choose_kernels(market)
+    solution = solve_by(Method.CAPACITY_PRICES, market)
+    lines = certificate_lines(market, solution, certificate_of(market, solution))
+    show([*demo_view(market, solution, width()), "", *lines])
+    _require_solved(solution)
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # something else stands in for the stream
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    app()
+
+
+def _size(market: Market) -> str:
+    return f"{counted(market.providers, 'provider')}, {counted(market.users, 'user')}"
+
+
+def _put_json(path: str, data: dict[str, Any]) -> bool:
+    """Write JSON, and return whether stdout is left for people."""
+    from qoex.solution_file import json_text
+
+    text = json_text(data)
+    if path == "-":
+        print(text, end="", flush=True)
+        return False
+    write_atomically(path, text)
+    notice(f"wrote {path}")
+    return True
+
+
+def _require_solved(solution: Solution) -> None:
+    if not solution.status.ok:
+        notice(solution.status)
+        raise typer.Exit(NO)

@@ -1,0 +1,114 @@
+"""Where output goes: results to stdout, everything about them to stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+# A progress bar that comes at once would only flicker where the answer does, too.
+_PATIENCE = 0.7  # seconds
+_REFRESH = 0.1  # seconds
+
+# Tables are made to fit into 80 columns; lines of prose longer than 100 are hard to read.
+_NARROWEST, _WIDEST = 80, 100
+_UNLIMITED = 10_000
+
+
+def show(parts: Sequence[str | Table]) -> None:
+    """Print text and tables on stdout, all at once.
+
+    Raises:
+        BrokenPipeError: nobody reads stdout any more.
+    """
+    console = _console(sys.stdout)
+    usual = console.width
+    with console.capture() as captured:
+        for part in parts:
+            if not isinstance(part, str):
+                # Names have been shortened to fit; numbers too long even so are not cut off.
+                console.width = _UNLIMITED
+                console.width = max(console.measure(part).maximum, usual)
+            console.print(part)
+            console.width = usual
+    # Trailing spaces fill up what tables are wide; nobody wants them in a file.
+    text = "\n".join(line.rstrip() for line in captured.get().split("\n"))
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def width() -> int:
+    """Return how many columns to print in: those of the terminal, but 80 to 100."""
+    return _console(sys.stdout).width
+
+
+def notice(text: str) -> None:
+    """Print one line on stderr; whatever would break it or drive the terminal is escaped."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    print(line, file=sys.stderr, flush=True)
+
+
+class Progress:
+    """How far a computation has come; written by the computation, read by the bar."""
+
+    def __init__(self) -> None:
+        self.done: float | None = None
+        self.detail = ""
+
+    def share(self, done: float) -> None:
+        """Say which share (0 to 1) is done."""
+        self.done = done
+
+    def step(self, number: int, change: float) -> None:
+        """Say which step was made of a computation whose end cannot be foreseen."""
+        self.detail = f"step {number}, change {change:.1e}"
+
+
+@contextmanager
+def busy(doing: str) -> Iterator[Progress]:
+    """Show a progress bar on stderr while the block takes long, if that is a terminal."""
+    progress = Progress()
+    if not sys.stderr.isatty():
+        yield progress
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_draw, args=(doing, progress, done), daemon=True)
+    thread.start()
+    try:
+        yield progress
+    finally:
+        done.set()
+        thread.join()
+
+
+def _draw(doing: str, progress: Progress, done: threading.Event) -> None:
+    if done.wait(_PATIENCE):
+        return
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn(doing, markup=False),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Bar(*columns, console=_console(sys.stderr), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        while not done.wait(_REFRESH):
+            total = None if progress.done is None else 1.0
+            bar.update(task, description=progress.detail, completed=progress.done, total=total)
+
+
+def _console(file: IO[str]) -> Console:
+    from rich.console import Console
+
+    console = Console(file=file, markup=False, highlight=False, emoji=False)
+    console.width = min(max(console.width, _NARROWEST), _WIDEST)
+    return console

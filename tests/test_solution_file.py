@@ -1,0 +1,212 @@
+"""Solutions in files: what is written comes back, and what cannot be one is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qoex.certificate import Certificate, certify
+from qoex.equilibrium import equilibrium
+from qoex.errors import InvalidInputError
+from qoex.market import Market
+from qoex.sampling import sample_scenario
+from qoex.solution import CapacityState, Solution, Status
+from qoex.solution_file import json_text, read_solution, solution_data, write_solution
+
+Data = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return sample_scenario(2, 3, np.random.default_rng(1), feasible=True).market()
+
+
+@pytest.fixture(scope="module")
+def solution(market: Market) -> Solution:
+    return replace(equilibrium(market), notes=("a remark", "naïve — 東京"))
+
+
+@pytest.fixture(scope="module")
+def certificate(market: Market, solution: Solution) -> Certificate:
+    return certify(market, solution)
+
+
+def assert_same(first: Solution, second: Solution) -> None:
+    """Equal to the last bit, but for the trace, which no file holds."""
+    for field in fields(Solution):
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(one, CapacityState):
+            np.testing.assert_array_equal(one.use, other.use)
+            np.testing.assert_array_equal(one.price, other.price)
+            assert one.regime == other.regime
+        elif isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one, other)
+        elif field.name != "trace":
+            assert one == other
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_solution_comes_back_to_the_last_bit(
+    market: Market, solution: Solution, certificate: Certificate, tmp_path: Path, status: Status
+) -> None:
+    path = tmp_path / "solution.json"
+    written = replace(solution, status=status)
+    write_solution(path, market, written, certificate)
+    saved = read_solution(path, market)
+    assert_same(saved.solution, written)
+    assert saved.market is market
+    assert saved.dropped == ()
+
+
+def test_the_certificate_is_written_in_full(
+    market: Market, solution: Solution, certificate: Certificate
+) -> None:
+    written = json.loads(json_text(solution_data(market, solution, certificate)))
+    assert written["certificate"] == {
+        "regret": certificate.regret,
+        "regret_per_user": certificate.regret_per_user.tolist(),
+        "kkt_residual": certificate.kkt_residual,
+        "unique": None,
+    }
+    assert written["notes"] == ["a remark", "naïve — 東京"]
+    assert "dropped" not in written
+
+
+def test_dropped_demands_are_absent_from_the_market_read(
+    market: Market, certificate: Certificate, tmp_path: Path
+) -> None:
+    path = tmp_path / "solution.json"
+    pair = np.zeros(market.work.shape, dtype=bool)
+    pair[1, 2] = True
+    less = market.without(pair)
+    write_solution(path, less, equilibrium(less), certificate, [("asp-2", "mu-3")])
+    saved = read_solution(path, market)
+    assert saved.market == less
+    assert saved.dropped == (("asp-2", "mu-3"),)
+
+
+def test_numbers_that_are_not_finite_become_null(
+    market: Market, solution: Solution, certificate: Certificate, tmp_path: Path
+) -> None:
+    rewards = solution.rewards.copy()
+    rewards[0, 1], rewards[1, 0] = math.nan, math.inf
+    path = tmp_path / "solution.json"
+    broken = replace(certificate, regret=math.nan)
+    write_solution(path, market, replace(solution, rewards=rewards), broken)
+    data = json.loads(path.read_text())
+    assert (data["rewards"][0][1], data["rewards"][1][0]) == (None, None)
+    assert data["certificate"]["regret"] is None
+    with pytest.raises(InvalidInputError) as raised:
+        read_solution(path, market)
+    assert str(raised.value) == f"{path}: rewards[0][1] is null; it must be a finite number"
+
+
+def put(*place: Any) -> Callable[[Data], None]:
+    """A change that puts the last argument where the others lead."""
+    *way, key, value = place
+
+    def change(data: Data) -> None:
+        target: Any = data
+        for step in way:
+            target = target[step]
+        target[key] = value
+
+    return change
+
+
+def drop(*keys: str) -> Callable[[Data], None]:
+    def change(data: Data) -> None:
+        for key in keys:
+            del data[key]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop("rewards"), "the solution lacks rewards"),
+        (drop("status", "qoe"), "the solution lacks status, qoe"),
+        (put("status", "fine"), 'status is "fine"; no computation of qoex ends like that'),
+        (put("method", None), "method is null; it must be a string"),
+        (put("steps", -1), "steps is -1; it must be a whole number, 0 or more"),
+        (put("steps", True), "steps is true; it must be a whole number, 0 or more"),
+        (put("rewards", 3), "rewards is 3; it must be a list"),
+        (put("rewards", [[1.0] * 3] * 3), "rewards has 3 entries; the market has 2 providers"),
+        (put("compute", 1, [1.0] * 4), "compute[1] has 4 entries; the market has 3 users"),
+        (put("qoe", 1, 2, "5"), 'qoe[1][2] is "5"; it must be a finite number'),
+        (put("qoe", 1, 2, True), "qoe[1][2] is true; it must be a finite number"),
+        (put("qoe", 0, 0, 10**400), f"qoe[0][0] is 1{'0' * 58}…; it must be a finite number"),
+        (put("user_utility", [1.0]), "user_utility has 1 entries; the market has 3 users"),
+        (put("provider_utility", {}), "provider_utility is {}; it must be a list"),
+        (put("capacities", 0, 7), "capacities[0] is 7; it must be an object"),
+        (put("capacities", 0, {}), "capacities[0] lacks provider"),
+        (put("capacities", 0, "provider", "asp-9"),
+         'provider of capacities[0] is "asp-9"; it must be one of asp-1, asp-2'),
+        (put("capacities", 1, "resource", "power"),
+         'resource of capacities[1] is "power"; it must be one of compute, bandwidth'),
+        (put("capacities", 1, "resource", "compute"),
+         "capacities[1] is compute of asp-1 once more"),
+        (put("capacities", []), "capacities lack compute of asp-1"),
+        (put("capacities", 2, "use", None),
+         "use of capacities[2] is null; it must be a finite number"),
+        (put("capacities", 2, "regime", "full"),
+         'regime of capacities[2] is "full"; it must be one of slack, pinned, binding'),
+        (put("notes", [1]), "notes is 1; it must be a string"),
+        (put("dropped", ["mu-1"]), 'dropped[0] is "mu-1"; it must be an object'),
+        (put("dropped", [{"provider": "asp-1"}]), "dropped[0] lacks user"),
+        (put("dropped", [{"provider": "asp-1", "user": "x"}]),
+         'user of dropped[0] is "x"; it must be one of mu-1, mu-2, mu-3'),
+    ],
+)  # fmt: skip
+def test_what_is_no_solution_of_the_market_is_refused(
+    market: Market,
+    solution: Solution,
+    certificate: Certificate,
+    tmp_path: Path,
+    change: Callable[[Data], None],
+    message: str,
+) -> None:
+    path = tmp_path / "solution.json"
+    data = json.loads(json_text(solution_data(market, solution, certificate)))
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(InvalidInputError) as raised:
+        read_solution(path, market)
+    assert str(raised.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not valid JSON: Expecting value (at line 1, column 1)"),
+        ("[]", "a solution must be an object"),
+        ('{"steps": NaN}', "not valid JSON: it holds NaN, and every number must be finite"),
+        ('{"a": 1, "a": 2}', "not valid JSON: an object holds the key 'a' more than once"),
+    ],
+)
+def test_malformed_files_are_refused(
+    market: Market, tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "solution.json"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError) as raised:
+        read_solution(path, market)
+    assert str(raised.value) == f"{path}: {message}"
+
+
+def test_an_infinity_in_disguise_is_refused(
+    market: Market, solution: Solution, certificate: Certificate, tmp_path: Path
+) -> None:
+    path = tmp_path / "solution.json"
+    text = json_text(solution_data(market, solution, certificate))
+    path.write_text(text.replace(repr(solution.rewards.tolist()[0][0]), "1e999", 1))
+    with pytest.raises(InvalidInputError, match=r"rewards\[0\]\[0\] is Infinity; it must be"):
+        read_solution(path, market)

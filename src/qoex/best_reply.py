@@ -151,7 +151,7 @@ def best_reply_equilibrium(
             status = Status.CONVERGED
     solution = settle(
         market,
-        _reported(market, game.root_rewards**2),
+        idle_at_least(market, game.root_rewards**2),
         status=status,
         method="best-reply",
         steps=len(trace),
@@ -163,8 +163,8 @@ def best_reply_equilibrium(
     return solution
 
 
-def _reported(market: Market, rewards: FloatArray) -> FloatArray:
-    """Return the rewards, R_min where a pair is clearly below its threshold."""
+def idle_at_least(market: Market, rewards: FloatArray) -> FloatArray:
+    """Return the rewards (N×M), R_min where a pair is clearly below its threshold."""
     rewards = np.clip(rewards, market.reward_min, market.reward_max)
     answer = answer_feasible(market, np.where(market.present, rewards, 0.0))
     height = np.sqrt(market.work * answer.compute_price[:, None])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qoex.best_reply import idle_at_least
 from qoex.capacity_prices import Conduct, Evaluation, Point, PriceSystem
 from qoex.errors import InvalidInputError
 from qoex.feasibility import require_feasible
@@ -140,11 +141,11 @@ class _Search:
                     if self._detours > _MAX_DETOURS:
                         return Status.STALLED, _rewards(system, point, at)
                     continue
-                if self._restarts.at_rest:
+                if self._restarts.exhausted:
                     self.notes = (
                         "found by best replies: an equilibrium, not necessarily the canonical one",
                     )
-                    return Status.CONVERGED, self._restarts.rewards
+                    return Status.CONVERGED, idle_at_least(system.market, self._restarts.rewards)
                 point = self._restarts.next(point)
                 at = system.evaluate(point)
                 continue

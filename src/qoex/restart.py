@@ -39,6 +39,12 @@ class Restarts:
     count: int = 0
     rounds: ReplyRounds | None = None
     at_rest: bool = False
+    _first_at_rest: int = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the rounds are at rest and every width of "near" has been tried from there."""
+        return self.at_rest and self.count >= self._first_at_rest + len(_NEAR)
 
     @property
     def rewards(self) -> FloatArray:
@@ -59,6 +65,8 @@ class Restarts:
                 break
         near = _NEAR[self.count % len(_NEAR)]
         self.count += 1
+        if not self.at_rest:
+            self._first_at_rest = self.count
         return _point_at(system, self.rewards, near)
 
 

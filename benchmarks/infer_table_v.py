@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.market import FloatArray, Market
 from qoex.qoe import BITS_PER_MHZ_MS, BITS_PER_TOKEN, accuracy_cost, to_decibels
 from qoex.solution import Solution
@@ -85,7 +85,7 @@ def infer(
     def settled(unknowns: FloatArray) -> Inferred:
         mu, cost, work, traffic = np.split(np.exp(unknowns), (1, 3, 9))
         work, traffic = work.reshape(2, 3), traffic.reshape(2, 3)
-        solution = equilibrium(market(mu[0], cost, work, traffic))
+        solution = solve(market(mu[0], cost, work, traffic))
         assert solution.status.ok, solution.status
         return Inferred(float(mu[0]), cost, work, traffic, solution)
 
@@ -118,7 +118,7 @@ def main() -> None:
     print("compute_cost =", inferred.compute_cost.round(2))
     print("input_tokens =", *tokens, sep="\n  ")
     print("snr_db =", *inferred.snr_db(tokens).round(2), sep="\n  ")
-    print("as shipped:", summary(equilibrium(table_iv_market())))
+    print("as shipped:", summary(solve(table_iv_market())))
 
 
 if __name__ == "__main__":

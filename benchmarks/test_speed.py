@@ -14,7 +14,7 @@ import pytest
 
 from qoex.best_reply import best_reply_equilibrium
 from qoex.certificate import certify
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.kernels.provider import answer
 from qoex.market import Market
 from qoex.provider import answer_rewards
@@ -56,16 +56,16 @@ def test_equilibrium_cold(benchmark: Benchmark, load: float) -> None:
     """Capacities as drawn, and so much profit that they bind."""
     market = table_iii()
     market = market.replace(profit_factor=market.profit_factor / load)
-    solution = benchmark(equilibrium, market)
+    solution = benchmark(solve, market)
     assert solution.status.ok
 
 
 def test_equilibrium_warm_after_a_change_of_one_per_cent(benchmark: Benchmark) -> None:
     market = table_iii()
-    before = equilibrium(market)
+    before = solve(market)
     rng = np.random.default_rng(1)
     changed = market.replace(profit_factor=market.profit_factor * rng.uniform(0.99, 1.01, 25))
-    solution = benchmark(equilibrium, changed, start=before)
+    solution = benchmark(solve, changed, start=before)
     assert solution.status.ok
 
 
@@ -76,5 +76,5 @@ def test_equilibrium_by_best_replies(benchmark: Benchmark) -> None:
 
 def test_certificate(benchmark: Benchmark) -> None:
     market = table_iii()
-    solution = equilibrium(market)
+    solution = solve(market)
     assert benchmark(certify, market, solution).holds()

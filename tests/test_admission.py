@@ -7,7 +7,7 @@ import pytest
 
 from markets import random_market
 from qoex.admission import CAPACITY_RESERVE, Admission, By, admit
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
 from qoex.feasibility import require_feasible
 from qoex.market import Market
@@ -97,7 +97,7 @@ def test_the_result_lists_all_that_is_gone(seed: int, by: By) -> None:
     assert result.optimal
     assert result.dropped
     check_consistent(market, result)
-    assert equilibrium(result.market).status.ok
+    assert solve(result.market).status.ok
 
 
 def test_count_and_value_are_different_aims() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from markets import FAMILIES, Family, random_market
 from qoex.best_reply import BestReply, best_reply, best_reply_equilibrium, regret
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
 from qoex.market import BoolArray, FloatArray, Market
 from qoex.provider import answer_rewards
@@ -243,7 +243,7 @@ def test_replies_and_prices_find_the_same_equilibrium(family: Family) -> None:
         by_replies = best_reply_equilibrium(market)
         assert by_replies.status is Status.CONVERGED
         assert (regret(market, by_replies.rewards) <= 1e-11 * market.profit_factor).all()
-        by_prices = equilibrium(market)
+        by_prices = solve(market)
         assert by_prices.status is Status.CONVERGED
         if on_a_kink(market, by_replies):
             continue

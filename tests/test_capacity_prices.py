@@ -5,6 +5,7 @@ import pytest
 
 from markets import Family, random_market
 from qoex.capacity_prices import Conduct, Point, PriceSystem
+from qoex.market import FloatArray
 from qoex.pull import pull
 
 
@@ -84,11 +85,12 @@ def test_sweep_solves_every_users_own_problem() -> None:
     at = system.evaluate(point)
     height = at.threshold * market.latency_budget
 
-    def utility(root: np.ndarray) -> np.ndarray:
+    def utility(root: FloatArray) -> FloatArray:
         served = np.maximum(root, at.threshold)
         qoe = market.latency_budget - height / served
-        value: np.ndarray = market.profit_factor * np.log1p(qoe.sum(axis=0))
-        return value - (root**2 * qoe).sum(axis=0)
+        value: FloatArray = market.profit_factor * np.log1p(qoe.sum(axis=0))
+        value -= (root**2 * qoe).sum(axis=0)
+        return value
 
     best = utility(point.wanted)
     low, high = np.sqrt(market.reward_min), np.sqrt(market.reward_max)

@@ -18,7 +18,7 @@ from certificate_cases import KINDS, off_equilibrium, random_market, settled
 from qoex.best_reply import regret as solver_regret
 from qoex.certificate import CERTIFIED, answers, certify, deviation
 from qoex.certificate.answers import Answers
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.errors import InvalidInputError
 from qoex.market import FloatArray, Market
 from qoex.provider import answer_rewards
@@ -49,7 +49,7 @@ def utility_of(market: Market, rewards: FloatArray, user: int) -> float:
 @pytest.mark.parametrize(("kind", "seed"), CASES)
 def test_equilibria_hold(kind: str, seed: int) -> None:
     market = case(kind, seed)
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.status.ok
     certificate = certify(market, solution)
     assert certificate.holds(), certificate.sentence()
@@ -64,7 +64,7 @@ def test_every_regime_is_among_the_equilibria() -> None:
     seen: set[str] = set()
     for kind, seed in CASES:
         market = case(kind, seed)
-        solution = equilibrium(market)
+        solution = solve(market)
         for state in (solution.compute_state, solution.bandwidth_state):
             seen |= {str(regime) for regime in state.regime}
         both = zip(solution.compute_state.regime, solution.bandwidth_state.regime, strict=True)
@@ -126,7 +126,7 @@ def test_deviations_off_equilibrium_agree_with_exact_replies(kind: str, seed: in
 def test_no_deviation_found_by_brute_force_is_better(kind: str, seed: int, where: str) -> None:
     market = case(kind, seed)
     if where == "equilibrium":
-        solution = equilibrium(market)
+        solution = solve(market)
     else:
         solution = off_equilibrium(np.random.default_rng(seed), market)
     certificate = certify(market, solution)
@@ -285,7 +285,7 @@ def market() -> Market:
 
 @pytest.fixture(scope="module")
 def solved(market: Market) -> Solution:
-    solution = equilibrium(market)
+    solution = solve(market)
     assert certify(market, solution).holds()
     return solution
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from commands import crowded_market, qoex_command, sampled, small_market
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.files import read_market, write_market
 from qoex.market import Market
 
@@ -65,9 +65,7 @@ def test_a_market_that_cannot_be_served_is_told_in_one_line(crowded: Path) -> No
 def test_not_solved_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "market.json"
     write_market(sampled(5, 25), path)
-    monkeypatch.setattr(
-        import_module("qoex.equilibrium"), "equilibrium", partial(equilibrium, max_sweeps=1)
-    )
+    monkeypatch.setattr(import_module("qoex.equilibrium"), "solve", partial(solve, max_sweeps=1))
     sentence = "Not solved: the step limit was reached before the conditions held."
     for arguments in (["solve", path, "--json", "-"], ["explain", path, "mu-1"]):
         result = qoex_command(*arguments)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from qoex.demo import INFERRED, demo_view
-from qoex.equilibrium import equilibrium
+from qoex.cli.demo import INFERRED, demo_view
+from qoex.equilibrium import solve
 from qoex.errors import InvalidInputError
 from qoex.market import Market
 from qoex.table_v import TABLE_V, compare_with_table_v, table_iv_market
@@ -22,7 +22,7 @@ def cells(table: Table) -> list[list[str]]:
 
 def test_all_24_numbers_stand_beside_the_printed_ones() -> None:
     market = table_iv_market()
-    solution = equilibrium(market)
+    solution = solve(market)
     view = demo_view(market, solution, 80)
     tables = [part for part in view if isinstance(part, Table)]
     errors = compare_with_table_v(solution)
@@ -52,4 +52,4 @@ def test_another_market_is_refused() -> None:
     market = table_iv_market()
     other: Market = market.select(users=[0, 1])
     with pytest.raises(InvalidInputError, match=r"the solution has shape \(2, 2\)"):
-        demo_view(other, equilibrium(other), 80)
+        demo_view(other, solve(other), 80)

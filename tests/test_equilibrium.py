@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from markets import FAMILIES, Family, random_market
 from qoex.best_reply import best_reply_equilibrium, regret
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
 from qoex.feasibility import capacity_factor
 from qoex.market import FloatArray, Market
@@ -39,7 +39,7 @@ def test_no_user_can_gain_in_any_regime_at_any_size(
     seed: int, family: Family, providers: int, users: int
 ) -> None:
     market = random_market(np.random.default_rng(seed), providers, users, family)
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.status is Status.CONVERGED
     assert relative_regret(market, solution) <= REGRET
     assert (solution.compute_state.use <= market.compute_capacity * (1 + 1e-12)).all()
@@ -56,7 +56,7 @@ def test_agrees_with_best_replies_where_nothing_is_pinned(family: Family) -> Non
     compared = 0
     for _ in range(12):
         market = random_market(rng, 3, 8, family)
-        ours = equilibrium(market)
+        ours = solve(market)
         regimes = (*ours.compute_state.regime, *ours.bandwidth_state.regime)
         if Regime.PINNED in regimes or "marginal" in ours.trace[-1].note:
             continue
@@ -73,7 +73,7 @@ def test_permuting_users_and_providers_permutes_the_answer(seed: int, family: Fa
     rng = np.random.default_rng(seed)
     market = random_market(rng, 3, 6, family)
     rows, columns = rng.permutation(3), rng.permutation(6)
-    one, other = equilibrium(market), equilibrium(market.select(rows, columns))
+    one, other = solve(market), solve(market.select(rows, columns))
     assert_same(one.qoe[np.ix_(rows, columns)], other.qoe)
     assert_same(one.compute[np.ix_(rows, columns)], other.compute)
     assert_same(one.user_utility[columns], other.user_utility)
@@ -103,7 +103,7 @@ def test_scaling_units_scales_the_answer(
         reward_min=market.reward_min * money,
         reward_max=market.reward_max * money,
     )
-    one, other = equilibrium(market), equilibrium(scaled)
+    one, other = solve(market), solve(scaled)
     assert_same(one.qoe, other.qoe)
     assert_same(one.rewards * money, other.rewards)
     assert_same(one.compute * compute, other.compute)
@@ -131,7 +131,7 @@ def slack_counterexample(share: float) -> Market:
 )
 def test_regimes_of_the_published_counterexample(share: float, regime: Regime) -> None:
     market = slack_counterexample(share)
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.compute_state.regime == (regime,)
     assert solution.bandwidth_state.regime == (Regime.SLACK,)
     assert relative_regret(market, solution) <= REGRET
@@ -145,7 +145,7 @@ def test_regimes_of_the_published_counterexample(share: float, regime: Regime) -
 def test_canonical_equilibrium_weighs_the_kink_alike_for_all() -> None:
     """At a pinned capacity each user's ω follows from its first-order condition; all agree."""
     market = slack_counterexample(0.95)
-    solution = equilibrium(market)
+    solution = solve(market)
     u = np.sqrt(solution.rewards[0])
     h = np.sqrt(market.work[0] * 21.0) + np.sqrt(market.traffic[0] * 0.15)
     p = market.profit_factor / (1.0 + solution.qoe[0])
@@ -161,7 +161,7 @@ def test_a_marginal_pair_is_held_at_its_threshold() -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
         market = random_market(rng, 2, 4, "tight")
-        solution = equilibrium(market)
+        solution = solve(market)
         x = np.sqrt(solution.compute_state.price)[:, None]
         y = np.sqrt(solution.bandwidth_state.price)[:, None]
         threshold = (np.sqrt(market.work) * x + np.sqrt(market.traffic) * y) / market.latency_budget
@@ -182,7 +182,7 @@ def test_converges_with_hardly_any_room_to_spare(margin: float) -> None:
             compute_capacity=market.compute_capacity * factor,
             bandwidth_capacity=market.bandwidth_capacity * factor,
         )
-        solution = equilibrium(market)
+        solution = solve(market)
         assert solution.status is Status.CONVERGED
         assert relative_regret(market, solution) <= REGRET
 
@@ -190,21 +190,21 @@ def test_converges_with_hardly_any_room_to_spare(margin: float) -> None:
 def test_warm_start_gives_the_same_answer_in_fewer_sweeps() -> None:
     rng = np.random.default_rng(12)
     market = random_market(rng, 4, 20, "binding")
-    cold = equilibrium(market)
+    cold = solve(market)
     changed = market.replace(
         profit_factor=market.profit_factor * rng.uniform(0.99, 1.01, market.users)
     )
-    warm, again = equilibrium(changed, start=cold), equilibrium(changed)
+    warm, again = solve(changed, start=cold), solve(changed)
     assert_same_solution(warm, again)
     assert warm.steps < again.steps
-    assert equilibrium(market, start=cold).steps <= 2
+    assert solve(market, start=cold).steps <= 2
     with pytest.raises(InvalidInputError, match="start has shape"):
-        equilibrium(market.select(users=[0, 1]), start=cold)
+        solve(market.select(users=[0, 1]), start=cold)
 
 
 def test_an_exhausted_budget_of_sweeps_is_never_success() -> None:
     market = random_market(np.random.default_rng(13), 3, 9, "binding")
-    solution = equilibrium(market, max_sweeps=2)
+    solution = solve(market, max_sweeps=2)
     assert solution.status is Status.STEP_LIMIT
     assert not solution.status.ok
     assert solution.trace[-1].residual > 1e-6
@@ -212,7 +212,7 @@ def test_an_exhausted_budget_of_sweeps_is_never_success() -> None:
 
 def test_trace_tells_how_the_residual_fell() -> None:
     market = random_market(np.random.default_rng(14), 3, 9, "binding")
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.trace[-1].residual <= 1e-12 < solution.trace[0].residual
     assert [step.number for step in solution.trace] == sorted(s.number for s in solution.trace)
     assert solution.steps == solution.trace[-1].number
@@ -224,7 +224,7 @@ def test_users_and_providers_without_any_demand() -> None:
     absent[1] = True
     absent[:, 2] = True
     market = market.without(absent)
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.status.ok
     assert solution.user_utility[2] == 0
     assert solution.provider_utility[1] == 0
@@ -235,4 +235,4 @@ def test_users_and_providers_without_any_demand() -> None:
 def test_infeasible_market_is_refused() -> None:
     market = random_market(np.random.default_rng(16), 2, 5)
     with pytest.raises(InfeasibleMarketError):
-        equilibrium(market.replace(compute_capacity=market.compute_capacity * 1e-3))
+        solve(market.replace(compute_capacity=market.compute_capacity * 1e-3))

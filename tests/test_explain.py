@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qoex.certificate import certify
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.explain import explain_user
 from qoex.market import Market
 from qoex.settle import settle
@@ -35,7 +35,7 @@ def market(compute: float = 10.0, **changes: object) -> Market:
 
 
 def said(market: Market, user: int = 0) -> str:
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.status is Status.CONVERGED
     return "\n".join(explain_user(market, solution, certify(market, solution), user))
 
@@ -48,7 +48,7 @@ def numbers(pattern: str, text: str) -> list[float]:
 
 
 def test_payment_latency_and_utility_are_those_of_the_solution() -> None:
-    solution = equilibrium(market())
+    solution = solve(market())
     text = said(market())
     reward, qoe = solution.rewards[0, 0], solution.qoe[0, 0]
     paid, bought, price = numbers(
@@ -77,7 +77,7 @@ def test_a_capacity_is_slack_pinned_or_binding() -> None:
         market(10.0)
     )
     pinned = market(0.95 * ENOUGH)
-    assert equilibrium(pinned).compute_state.regime == (Regime.PINNED,)
+    assert solve(pinned).compute_state.regime == (Regime.PINNED,)
     assert (
         "yet the price is still the unit cost of 21, and one more would be worth nothing"
         in said(pinned)
@@ -90,14 +90,14 @@ def test_a_capacity_is_slack_pinned_or_binding() -> None:
         r"beyond its cost",
         text,
     )
-    assert price == pytest.approx(equilibrium(binding).compute_state.price[0], rel=1e-3)
+    assert price == pytest.approx(solve(binding).compute_state.price[0], rel=1e-3)
     assert times == pytest.approx(price / 21, rel=1e-2)
     assert worth == pytest.approx(price - 21, rel=1e-2)
 
 
 def test_what_one_more_unit_is_said_to_be_worth_is_what_the_provider_gains() -> None:
     binding = market(0.6 * ENOUGH)
-    solution = equilibrium(binding)
+    solution = solve(binding)
     (worth,) = numbers(r"so one more would be worth (\S+) beyond its cost", said(binding))
     step = 1e-6
     gained = [
@@ -162,7 +162,7 @@ def test_a_user_without_demands_pays_nothing() -> None:
 
 def test_what_a_deviation_would_bring_is_said() -> None:
     case = market()
-    exact = equilibrium(case)
+    exact = solve(case)
     rewards = exact.rewards * [[1.5, 1.0]]
     wrong = settle(case, rewards, status=Status.OWN_RULE, method="", steps=0)
     certificate = certify(case, wrong)

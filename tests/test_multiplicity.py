@@ -10,7 +10,7 @@ from certificate_cases import KINDS, random_market, settled
 from qoex import multiplicity
 from qoex.best_reply import best_reply_equilibrium
 from qoex.certificate import CERTIFIED, Certificate, certify
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.market import FloatArray, Market
 from qoex.multiplicity import DIFFERENT_QOE, certify_with_multiplicity
 from qoex.solution import Regime, Solution
@@ -42,7 +42,7 @@ def two_users(capacity: float) -> Market:
 @pytest.fixture(scope="module")
 def use() -> float:
     """Compute in use with capacity to spare."""
-    return float(equilibrium(two_users(100.0)).compute_state.use[0])
+    return float(solve(two_users(100.0)).compute_state.use[0])
 
 
 def at_full_use(market: Market, reward: float) -> FloatArray:
@@ -100,7 +100,7 @@ def test_the_continuum_has_ends(use: float) -> None:
 
 def test_the_canonical_equilibrium_lies_in_the_continuum(use: float) -> None:
     market = two_users(0.95 * use)
-    solution = equilibrium(market)
+    solution = solve(market)
     certificate = certify_with_multiplicity(market, solution)
     assert certificate.unique is False
     verify(market, solution, certificate)
@@ -114,7 +114,7 @@ def test_the_canonical_equilibrium_lies_in_the_continuum(use: float) -> None:
 @pytest.mark.parametrize(("factor", "regime"), [(1.1, Regime.SLACK), (0.6, Regime.BINDING)])
 def test_no_other_equilibrium_away_from_the_kink(use: float, factor: float, regime: Regime) -> None:
     market = two_users(factor * use)
-    certificate = certify_with_multiplicity(market, equilibrium(market))
+    certificate = certify_with_multiplicity(market, solve(market))
     assert certificate.compute_regime == (regime,)
     assert certificate.unique is True
     assert certificate.witness is None
@@ -123,18 +123,18 @@ def test_no_other_equilibrium_away_from_the_kink(use: float, factor: float, regi
 
 def test_a_single_user_shares_the_kink_with_nobody(use: float) -> None:
     alone = two_users(100.0).select(users=[0])
-    needed = float(equilibrium(alone).compute_state.use[0])
+    needed = float(solve(alone).compute_state.use[0])
     alone = alone.replace(compute_capacity=[0.95 * needed])
-    solution = equilibrium(alone)
+    solution = solve(alone)
     assert solution.compute_state.regime == (Regime.PINNED,)
     assert certify_with_multiplicity(alone, solution).unique is True
 
 
 def test_users_at_their_bounds_do_not_share_it_either(use: float) -> None:
     market = two_users(0.95 * use)
-    fixed = equilibrium(market).rewards[0, 1]
+    fixed = solve(market).rewards[0, 1]
     market = market.replace(reward_min=[0.0, fixed], reward_max=[10.0, fixed])
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.compute_state.regime == (Regime.PINNED,)
     certificate = certify_with_multiplicity(market, solution)
     assert certificate.holds()
@@ -146,7 +146,7 @@ def test_a_market_too_large_to_search_is_not_determined(
 ) -> None:
     market = two_users(0.95 * use)
     monkeypatch.setattr(multiplicity, "_LARGEST_SEARCH", 1)
-    certificate = certify_with_multiplicity(market, equilibrium(market))
+    certificate = certify_with_multiplicity(market, solve(market))
     assert certificate.holds()
     assert certificate.unique is None
 
@@ -174,7 +174,7 @@ def with_a_marginal_user(others: int) -> Market:
 @pytest.mark.parametrize(("others", "unique"), [(2, False), (1, None)])
 def test_a_marginal_pair(others: int, unique: bool | None) -> None:
     market = with_a_marginal_user(others)
-    solution = equilibrium(market)
+    solution = solve(market)
     assert solution.qoe[0, -1] == pytest.approx(0.0, abs=1e-9 * 600.0)
     assert solution.rewards[0, -1] == pytest.approx(market.profit_factor[-1], rel=1e-9)
     certificate = certify_with_multiplicity(market, solution)
@@ -208,7 +208,7 @@ def test_random_markets(kind: str) -> None:
     for seed in range(30):
         rng = np.random.default_rng([KINDS.index(kind), seed])
         market = random_market(rng, kind)
-        solution = equilibrium(market)
+        solution = solve(market)
         certificate = certify_with_multiplicity(market, solution)
         assert certificate.holds()
         found[certificate.unique] += 1
@@ -228,7 +228,7 @@ def test_random_markets(kind: str) -> None:
 
 def test_the_tolerance_is_that_of_the_certificate(use: float) -> None:
     market = two_users(0.95 * use)
-    near = settled(market, equilibrium(market).rewards * (1.0 + 1e-6))
+    near = settled(market, solve(market).rewards * (1.0 + 1e-6))
     assert not certify(market, near).holds(CERTIFIED)
     assert certify_with_multiplicity(market, near).unique is None
     # Here it binds, by a price of 2e-6 above the cost: as good as pinned to this tolerance.
@@ -237,7 +237,7 @@ def test_the_tolerance_is_that_of_the_certificate(use: float) -> None:
 
 def test_a_rough_solution_is_no_second_equilibrium(use: float) -> None:
     market = two_users(0.8 * use)
-    exact = equilibrium(market)
+    exact = solve(market)
     assert exact.compute_state.regime == (Regime.BINDING,)
     rough = settled(market, exact.rewards * np.array([[1.0 + 1e-3, 1.0 - 1e-3]]))
     # So rough that the price counts as the cost. Whatever is tried, users come back to the one
@@ -254,7 +254,7 @@ def test_a_rough_solution_is_no_second_equilibrium(use: float) -> None:
 def test_progress_is_passed_on(use: float) -> None:
     market = two_users(use)
     seen: list[float] = []
-    certify_with_multiplicity(market, equilibrium(market), progress=seen.append)
+    certify_with_multiplicity(market, solve(market), progress=seen.append)
     assert seen == [1.0]
 
 
@@ -264,16 +264,16 @@ from qoex import kernels
 kernels.interpret()
 import sys
 import numpy as np
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.market import Market
 from qoex.multiplicity import certify_with_multiplicity
 market = Market(work=[[200.0, 120.0, 80.0], [90.0, 40.0, 70.0]], traffic=np.full((2, 3), 5.0),
     latency_budget=np.full((2, 3), 600.0), compute_cost=[21.0, 24.0], bandwidth_cost=[0.15, 0.15],
     compute_capacity=[100.0, 100.0], bandwidth_capacity=[500.0, 500.0], profit_factor=[370.0] * 3,
     reward_min=[0.0] * 3, reward_max=[10.0] * 3)
-use = equilibrium(market).compute_state.use
+use = solve(market).compute_state.use
 market = market.replace(compute_capacity=use * [0.97, 2.0])
-print(certify_with_multiplicity(market, equilibrium(market)).unique, "numba" in sys.modules)
+print(certify_with_multiplicity(market, solve(market)).unique, "numba" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

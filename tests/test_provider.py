@@ -39,7 +39,7 @@ def clarabel_utility(market: Market, rewards: FloatArray, n: int) -> float:
     problem = cp.Problem(cp.Maximize(paid - cost), limits)
     problem.solve(solver=cp.CLARABEL)
     assert problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)
-    return float(problem.value) * scale
+    return float(problem.value * scale)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -13,9 +13,9 @@ import pytest
 
 from commands import sampled
 from qoex import kernels, running, terminal
-from qoex.equilibrium import equilibrium
+from qoex.cli.running import Method, choose_kernels, is_compiled, solve_by
+from qoex.equilibrium import solve
 from qoex.kernels.sweep import sweep
-from qoex.running import Method, choose_kernels, is_compiled, solve_by
 
 
 def kernel_with_cache(folder: Path) -> SimpleNamespace:
@@ -35,7 +35,7 @@ def test_a_kernel_is_compiled_if_its_cache_is_newer_than_its_source(tmp_path: Pa
 
 
 def test_numba_keeps_its_cache_where_it_is_looked_for() -> None:
-    equilibrium(sampled(1, 2))
+    solve(sampled(1, 2))
     assert is_compiled(sweep)
 
 
@@ -67,7 +67,7 @@ def test_every_method_finds_the_equilibrium(method: Method) -> None:
     solution = solve_by(method, market)
     assert solution.method == method
     tolerance = 2e-2 if method is Method.DUAL_PERTURBATION else 1e-9
-    np.testing.assert_allclose(solution.qoe, equilibrium(market).qoe, rtol=tolerance)
+    np.testing.assert_allclose(solution.qoe, solve(market).qoe, rtol=tolerance)
 
 
 class Terminal(io.StringIO):

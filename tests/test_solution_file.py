@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qoex.certificate import Certificate, certify
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.errors import InvalidInputError
 from qoex.market import Market
 from qoex.sampling import sample_scenario
@@ -30,7 +30,7 @@ def market() -> Market:
 
 @pytest.fixture(scope="module")
 def solution(market: Market) -> Solution:
-    return replace(equilibrium(market), notes=("a remark", "naïve — 東京"))
+    return replace(solve(market), notes=("a remark", "naïve — 東京"))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_dropped_demands_are_absent_from_the_market_read(
     pair = np.zeros(market.work.shape, dtype=bool)
     pair[1, 2] = True
     less = market.without(pair)
-    write_solution(path, less, equilibrium(less), certificate, [("asp-2", "mu-3")])
+    write_solution(path, less, solve(less), certificate, [("asp-2", "mu-3")])
     saved = read_solution(path, market)
     assert saved.market == less
     assert saved.dropped == (("asp-2", "mu-3"),)

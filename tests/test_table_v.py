@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from qoex.equilibrium import equilibrium
+from qoex.equilibrium import solve
 from qoex.errors import InvalidInputError
 from qoex.files import read_scenario
 from qoex.scenario import Scenario
@@ -38,7 +38,7 @@ def script() -> ModuleType:
 
 
 def test_the_equilibrium_is_table_v() -> None:
-    solution = equilibrium(table_iv_market())
+    solution = solve(table_iv_market())
     assert solution.status.ok
     assert set(solution.compute_state.regime + solution.bandwidth_state.regime) == {Regime.SLACK}
     # Table V of the paper, read again: f (TFLOPS), B (MHz), R and Q (ms) of users 1 to 3.
@@ -55,7 +55,7 @@ def test_the_equilibrium_is_table_v() -> None:
 
 
 def test_errors_are_relative_to_the_printed_numbers() -> None:
-    solution = equilibrium(table_iv_market())
+    solution = solve(table_iv_market())
     errors = compare_with_table_v(solution)
     assert sum(error.size for error in errors.values()) == 24
     assert max(np.abs(error).max() for error in errors.values()) <= LARGEST_ERROR
@@ -65,7 +65,7 @@ def test_errors_are_relative_to_the_printed_numbers() -> None:
 
 
 def test_another_shape_is_refused() -> None:
-    solution = equilibrium(table_iv_market().select(users=[0, 1]))
+    solution = solve(table_iv_market().select(users=[0, 1]))
     with pytest.raises(InvalidInputError, match=r"\(2, 2\)"):
         compare_with_table_v(solution)
 

@@ -5,7 +5,7 @@ The public names below are loaded when they are first used, so that importing th
     import qoex
 
     market = qoex.read_market("market.toml")
-    solution = qoex.equilibrium(market)
+    solution = qoex.solve(market)
     print(qoex.certify(market, solution).sentence())
 """
 
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qoex.admission import Admission, admit
-    from qoex.best_reply import BestReply, best_reply, best_reply_equilibrium, regret
+    from qoex.best_reply import best_reply_equilibrium, regret
     from qoex.certificate import Certificate
-    from qoex.equilibrium import equilibrium
+    from qoex.equilibrium import solve
     from qoex.errors import (
         InfeasibleMarketError,
         InvalidInputError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qoex.files import read_market, read_scenario, write_market, write_scenario
     from qoex.market import Market
     from qoex.metrics import Metrics, price_of_anarchy, score
-    from qoex.multiplicity import certify
+    from qoex.multiplicity import certify_with_multiplicity as certify
     from qoex.perturbation import dual_perturbation
     from qoex.provider import ProviderAnswer, answer_rewards
     from qoex.sampling import sample_scenario
@@ -38,40 +38,84 @@ if TYPE_CHECKING:
     from qoex.schemes import SCHEMES
     from qoex.solution import Regime, Solution, Status
 
+# Public name → module, or module:name where the two differ. No public name is that of a module:
+# importing the module would put it in the name's place.
 _HOMES = {
-    "admission": ("Admission", "admit"),
-    "best_reply": ("BestReply", "best_reply", "best_reply_equilibrium", "regret"),
-    "certificate": ("Certificate",),
-    "equilibrium": ("equilibrium",),
-    "errors": (
-        "InfeasibleMarketError",
-        "InvalidInputError",
-        "QoexError",
-        "ScenarioError",
-        "UnavailableSchemeError",
-    ),
-    "feasibility": ("capacity_factor",),
-    "files": ("read_market", "read_scenario", "write_market", "write_scenario"),
-    "market": ("Market",),
-    "metrics": ("Metrics", "price_of_anarchy", "score"),
-    "multiplicity": ("certify",),
-    "perturbation": ("dual_perturbation",),
-    "provider": ("ProviderAnswer", "answer_rewards"),
-    "sampling": ("sample_scenario",),
-    "scenario": ("Scenario",),
-    "schemes": ("SCHEMES",),
-    "solution": ("Regime", "Solution", "Status"),
+    "Admission": "admission",
+    "Certificate": "certificate",
+    "InfeasibleMarketError": "errors",
+    "InvalidInputError": "errors",
+    "Market": "market",
+    "Metrics": "metrics",
+    "ProviderAnswer": "provider",
+    "QoexError": "errors",
+    "Regime": "solution",
+    "SCHEMES": "schemes",
+    "Scenario": "scenario",
+    "ScenarioError": "errors",
+    "Solution": "solution",
+    "Status": "solution",
+    "UnavailableSchemeError": "errors",
+    "admit": "admission",
+    "answer_rewards": "provider",
+    "best_reply_equilibrium": "best_reply",
+    "capacity_factor": "feasibility",
+    "certify": "multiplicity:certify_with_multiplicity",
+    "dual_perturbation": "perturbation",
+    "price_of_anarchy": "metrics",
+    "read_market": "files",
+    "read_scenario": "files",
+    "regret": "best_reply",
+    "sample_scenario": "sampling",
+    "score": "metrics",
+    "solve": "equilibrium",
+    "write_market": "files",
+    "write_scenario": "files",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "SCHEMES",
+    "Admission",
+    "Certificate",
+    "InfeasibleMarketError",
+    "InvalidInputError",
+    "Market",
+    "Metrics",
+    "ProviderAnswer",
+    "QoexError",
+    "Regime",
+    "Scenario",
+    "ScenarioError",
+    "Solution",
+    "Status",
+    "UnavailableSchemeError",
+    "admit",
+    "answer_rewards",
+    "best_reply_equilibrium",
+    "capacity_factor",
+    "certify",
+    "dual_perturbation",
+    "price_of_anarchy",
+    "read_market",
+    "read_scenario",
+    "regret",
+    "sample_scenario",
+    "score",
+    "solve",
+    "write_market",
+    "write_scenario",
+]
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    home = _HOMES.get(name)
+    if home is None:
         raise AttributeError(f"module 'qoex' has no attribute {name!r}")
-    return getattr(import_module(f"qoex.{_HOME_OF[name]}"), name)
+    module, _, attribute = home.partition(":")
+    return getattr(import_module(f"qoex.{module}"), attribute or name)
 
 
 def __dir__() -> list[str]:
-    return [*sorted(_HOME_OF), "__version__"]
+    return [*__all__, "__version__"]

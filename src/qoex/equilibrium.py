@@ -44,7 +44,7 @@ _MAX_DETOURS = 12
 _LONGEST = 3.0
 
 
-def equilibrium(
+def solve(
     market: Market,
     *,
     start: Solution | None = None,
@@ -85,7 +85,7 @@ def solve_prices(
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
 ) -> Solution:
-    """Solve the price system under any conduct; see :func:`equilibrium`."""
+    """Solve the price system under any conduct; see :func:`solve`."""
     require_feasible(market)
     search = _Search(PriceSystem(market, conduct), tolerance, max_sweeps)
     status, rewards = search.run(start)
@@ -177,7 +177,7 @@ class _Search:
         floor = at.floor.copy()
         for pair in self.system.marginal_pairs:
             floor[pair] = point.floor[pair]
-        crossed = floor != point.floor
+        crossed: BoolArray = floor != point.floor
         point.floor = floor
         notes = [f"{crossed.sum()} pairs crossed their threshold"] if crossed.any() else []
         if self.system.marginal_pairs:
@@ -204,7 +204,7 @@ class _Search:
             self._best_merit, self._waited = at.merit, 0
         else:
             self._waited += 1
-        return self._waited > _PATIENCE
+        return bool(self._waited > _PATIENCE)
 
     def _stuck_below_price(self, point: Point, at: Evaluation, matrix: FloatArray) -> BoolArray:
         """Return the capacities that even ω = 1 leaves overloaded, by the linear model."""

@@ -75,5 +75,6 @@ class InfeasibleMarketError(QoexError):
             listed += f"; and {more} more providers"
         super().__init__(
             f"the market cannot be served: {listed}; "
-            f"capacities {self.capacity_factor:.6g} times as large would do, or fewer demands (admit)"
+            f"capacities {self.capacity_factor:.6g} times as large would do, "
+            "or fewer demands (admit)"
         )

@@ -81,7 +81,7 @@ def write_market(market: Market, path: FilePath) -> None:
         text = json_text(market)
     else:
         from qoex.scenario import Scenario
-        from qoex.toml_text import toml_text
+        from qoex.scenario.toml_text import toml_text
 
         text = toml_text(Scenario.from_market(market))
     write_atomically(path, text)
@@ -94,7 +94,7 @@ def write_scenario(scenario: Scenario, path: FilePath) -> None:
         InvalidInputError: the name does not end in .toml, or the file cannot be written.
 
     """
-    from qoex.toml_text import toml_text
+    from qoex.scenario.toml_text import toml_text
 
     _suffix(path, (".toml",))
     write_atomically(path, toml_text(scenario))
@@ -136,7 +136,7 @@ def write_atomically(path: FilePath, text: str) -> None:
 def _read(path: FilePath) -> Market | Scenario:
     suffix = _suffix(path, (".toml", ".json"))
     try:
-        text = _text(path)
+        text = read_text(path)
         data = _parse_toml(text) if suffix == ".toml" else parse_json(text)
         if suffix == ".json" and not (isinstance(data, dict) and _SCENARIO_KEYS & data.keys()):
             return market_from_arrays(data)
@@ -154,7 +154,12 @@ def _suffix(path: FilePath, known: tuple[str, ...]) -> str:
     return suffix
 
 
-def _text(path: FilePath) -> str:
+def read_text(path: FilePath) -> str:
+    """Return the text of a UTF-8 file.
+
+    Raises:
+        ScenarioError: the file is missing, unreadable or not UTF-8; says so without its name.
+    """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:

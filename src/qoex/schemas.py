@@ -17,7 +17,7 @@ from qoex.errors import InvalidInputError
 from qoex.files import write_atomically
 from qoex.market import ARRAY_FIELDS, PAIR_FIELDS
 from qoex.scenario import Scenario
-from qoex.tables import DemandFields
+from qoex.scenario.tables import DemandFields
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAMES = {"scenario": "scenario.schema.json", "arrays": "arrays.schema.json"}

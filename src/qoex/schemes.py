@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qoex.capacity_prices import Conduct
-from qoex.equilibrium import equilibrium, solve_prices
+from qoex.equilibrium import solve, solve_prices
 from qoex.errors import InfeasibleMarketError, InvalidInputError, UnavailableSchemeError
 from qoex.feasibility import require_feasible
 from qoex.market import BoolArray, FloatArray, Market
@@ -237,7 +237,7 @@ def _equal_split(
         }
     )
     try:
-        played = equilibrium(reduced)
+        played = solve(reduced)
     except InfeasibleMarketError as error:
         none: dict[str, Any] = {shared: 0.0}
         raise InfeasibleMarketError([replace(item, **none) for item in error.shortfalls]) from None

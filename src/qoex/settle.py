@@ -45,7 +45,7 @@ def settle(
     """Return the solution in which providers answer these rewards (N×M) of a feasible market."""
     rewards = np.where(market.present, rewards, 0.0)
     answer = answer_feasible(market, rewards)
-    solution = Solution(
+    return Solution(
         status=status,
         method=method,
         steps=steps,
@@ -69,4 +69,3 @@ def settle(
         trace=tuple(trace),
         notes=notes,
     )
-    return solution

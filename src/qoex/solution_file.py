@@ -20,8 +20,7 @@ import numpy as np
 from qoex.arrays_file import parse_json
 from qoex.certificate import Certificate
 from qoex.errors import InvalidInputError
-from qoex.files import FilePath, write_atomically
-from qoex.files import _text as read_text
+from qoex.files import FilePath, read_text, write_atomically
 from qoex.market import FloatArray, Market
 from qoex.sentences import shown_name
 from qoex.solution import CapacityState, Regime, Solution, Status

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qoex.cli.render import Column, View, table
 from qoex.errors import QoexError
 from qoex.market import Market
 from qoex.metrics import Metrics, price_of_anarchy, score
 from qoex.phrases import column
-from qoex.render import Column, View, table
 from qoex.schemes import SCHEMES, TOTAL_REWARD, ratio, run
 from qoex.solution import Solution
 from qoex.tokens import Tokens

@@ -13,8 +13,8 @@ import numpy as np
 from qoex import qoe
 from qoex.errors import InvalidInputError, ScenarioError
 from qoex.market import FloatArray, Market
+from qoex.scenario.tables import Defaults, Demand, DemandFields, Provider, ScenarioTables, Table
 from qoex.sentences import demand_place, did_you_mean, shown_name
-from qoex.tables import Defaults, Demand, DemandFields, Provider, ScenarioTables, Table
 from qoex.tokens import Tokens
 from qoex.work import CachedWork, QuadraticWork, WorkModel
 

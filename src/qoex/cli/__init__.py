@@ -19,12 +19,12 @@ import typer
 from typer.core import TyperGroup
 
 from qoex import __version__
+from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
+from qoex.cli.terminal import busy, notice, show, width
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
 from qoex.files import read_market, read_market_and_tokens, write_atomically
 from qoex.market import Market
 from qoex.phrases import counted
-from qoex.running import Method, certificate_of, choose_kernels, solve_by
-from qoex.terminal import busy, notice, show, width
 
 if TYPE_CHECKING:
     from qoex.solution import Solution
@@ -124,7 +124,7 @@ def solve(
     ] = False,
 ) -> None:
     """Find the equilibrium of a market and certify it."""
-    from qoex.render import certificate_lines, dropped_lines, solution_view
+    from qoex.cli.render import certificate_lines, dropped_lines, solution_view
     from qoex.solution_file import solution_data
 
     market = read_market(market_file)
@@ -169,7 +169,7 @@ def verify(
     ] = VERIFY_TOLERANCE,
 ) -> None:
     """Check whether a saved solution is an equilibrium, trusting nothing it says of itself."""
-    from qoex.render import certificate_lines, conditions_view, dropped_lines
+    from qoex.cli.render import certificate_lines, conditions_view, dropped_lines
     from qoex.solution_file import read_solution
 
     if not 0 < tolerance < math.inf:
@@ -187,7 +187,7 @@ def verify(
 @app.command()
 def compare(market_file: MarketFile, json: JsonPath = None) -> None:
     """Settle a market by every scheme, and score them side by side."""
-    from qoex.comparison import comparison_data, comparison_view, run_all
+    from qoex.cli.comparison import comparison_data, comparison_view, run_all
     from qoex.feasibility import require_feasible
 
     market, tokens = read_market_and_tokens(market_file)
@@ -258,8 +258,8 @@ def sample(
 @app.command()
 def demo() -> None:
     """Solve the paper's case of two providers and three users beside what it printed."""
-    from qoex.demo import demo_view
-    from qoex.render import certificate_lines
+    from qoex.cli.demo import demo_view
+    from qoex.cli.render import certificate_lines
     from qoex.table_v import table_iv_market
 
     market = table_iv_market()

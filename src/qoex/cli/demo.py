@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from qoex.cli.render import Column, View, table
 from qoex.market import Market
 from qoex.phrases import column
-from qoex.render import Column, View, table
 from qoex.solution import Solution
 from qoex.table_v import TABLE_V, compare_with_table_v
 

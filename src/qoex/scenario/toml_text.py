@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from qoex.scenario import Scenario
-from qoex.tables import Table
+from qoex.scenario.tables import Table
 
 WHOLE = 1e15  # whole numbers below it are written without a point; doubles hold them exactly
 _NAMES = ("name", "user", "provider")

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError, model_validator
 
-from qoex import resolve, sentences
+from qoex import sentences
 from qoex.errors import ScenarioError
 from qoex.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
-from qoex.tables import Defaults, Demand, Provider, ScenarioTables, Table, User
+from qoex.scenario import resolve
+from qoex.scenario.tables import Defaults, Demand, Provider, ScenarioTables, Table, User
 from qoex.tokens import Tokens
 
 __all__ = ["Defaults", "Demand", "Provider", "Scenario", "Tokens", "User"]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qoex import kernels
+from qoex.cli.terminal import busy, notice
 from qoex.market import Market
-from qoex.terminal import busy, notice
 
 if TYPE_CHECKING:
     from qoex.certificate import Certificate
@@ -63,9 +63,9 @@ def solve_by(method: Method, market: Market) -> Solution:
     """
     with busy("solving") as progress:
         if method is Method.CAPACITY_PRICES:
-            from qoex.equilibrium import equilibrium
+            from qoex.equilibrium import solve
 
-            return equilibrium(market)
+            return solve(market)
         if method is Method.BEST_REPLY:
             from qoex.best_reply import best_reply_equilibrium
 

@@ -145,7 +145,7 @@ def test_an_interrupt_is_quiet(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(market: Market) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_module("qoex.equilibrium"), "equilibrium", interrupted)
+    monkeypatch.setattr(import_module("qoex.equilibrium"), "solve", interrupted)
     result = qoex_command("solve", small, "--json", small.parent / "x.json")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
     assert not (small.parent / "x.json").exists()

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from commands import sampled
-from qoex import kernels, running, terminal
+from qoex import kernels
+from qoex.cli import running, terminal
 from qoex.cli.running import Method, choose_kernels, is_compiled, solve_by
 from qoex.equilibrium import solve
 from qoex.kernels.sweep import sweep

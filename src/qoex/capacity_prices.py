@@ -74,6 +74,7 @@ class Evaluation:
         floor: N×M, pairs whose user wants no QoE at these prices.
         served: N×M, s = max(√R, t).
         threshold: N×M, t.
+        ceiling: M, root of the largest reward that could pay: √p inside the bounds.
         x: N, root of the compute price.
         y: N, root of the bandwidth price.
         pull: what the users' own pull was computed from.
@@ -87,6 +88,7 @@ class Evaluation:
     floor: BoolArray
     served: FloatArray
     threshold: FloatArray
+    ceiling: FloatArray
     x: FloatArray
     y: FloatArray
     pull: Pull
@@ -195,6 +197,7 @@ class PriceSystem:
             floor=self.present & (ceiling < threshold),
             served=served,
             threshold=threshold,
+            ceiling=ceiling,
             x=x,
             y=y,
             pull=own,

@@ -34,12 +34,23 @@ _FIRST_SWEEPS = 4
 _NEAR = 0.1
 # A pair that crosses this often becomes an unknown however far it jumps.
 _CROSSINGS = 3
-_BACKTRACKS = 6
+# How far below the first threshold prices go, as a share, when all users are at their floor.
+_BELOW_THRESHOLD = 1e-3
+# Singular values below this share of the largest count as zero in a step.
+_RANK_TOLERANCE = 1e-12
+# Where more pairs than this would become unknowns at once, prices are still on their way.
+_MOST_AT_ONCE = 32
+_BACKTRACKS = 2
 # Steps without progress (10 % off the best merit) before a restart.
-_PATIENCE = 6
+_PATIENCE = 3
+# Without a pull there is no restart, so it pays to search and to wait for longer.
+_DETOUR_BACKTRACKS = 6
+_DETOUR_PATIENCE = 6
+# Steps over the kink z = 1 that one capacity may take between restarts.
+_MOST_JUMPS = 6
 # Where users have no pull there are no best replies to start from. There a detour of short steps,
 # taken whatever the merit, leads out of a cycle; detours and line searches take turns.
-_MAX_DETOURS = 12
+_MAX_DETOURS = 16
 # Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
 _LONGEST = 3.0
 
@@ -141,6 +152,8 @@ class _Search:
                     if self._detours > _MAX_DETOURS:
                         return Status.STALLED, _rewards(system, point, at)
                     continue
+                if self._restarts.given_up:
+                    return Status.STALLED, _rewards(system, point, at)
                 if self._restarts.exhausted:
                     self.notes = (
                         "found by best replies: an equilibrium, not necessarily the canonical one",
@@ -157,6 +170,7 @@ class _Search:
                 at = system.evaluate(point)
                 continue
             step = _newton_step(system, point, at, matrix)
+            _lower_idle_prices(system, point, at, step)
             if self._detours % 2:
                 point = self._moved(point, step * self._short(step))
                 at = system.evaluate(point)
@@ -190,10 +204,11 @@ class _Search:
         self._crossings += crossed
         if not system.strategic or system.sweeps <= _FIRST_SWEEPS or not crossed.any():
             return False
-        ceiling = np.clip(np.sqrt(point.marginal), system.low, system.high)
-        ratio = np.where(system.present, at.threshold / ceiling, 1.0)
+        ratio = np.where(system.present, at.threshold / at.ceiling, 1.0)
         near = np.abs(np.log(np.maximum(ratio, 1e-300))) < _NEAR
         added = np.argwhere(crossed & (near | (self._crossings >= _CROSSINGS)))
+        if len(added) > _MOST_AT_ONCE:
+            return False
         for k, m in added:
             system.marginal_pairs.append((int(k), int(m)))
             point.alpha = np.append(point.alpha, float(at.floor[k, m]))
@@ -204,7 +219,8 @@ class _Search:
             self._best_merit, self._waited = at.merit, 0
         else:
             self._waited += 1
-        return bool(self._waited > _PATIENCE)
+        patience = _PATIENCE if self.system.strategic else _DETOUR_PATIENCE
+        return bool(self._waited > patience)
 
     def _stuck_below_price(self, point: Point, at: Evaluation, matrix: FloatArray) -> BoolArray:
         """Return the capacities that even ω = 1 leaves overloaded, by the linear model."""
@@ -212,7 +228,7 @@ class _Search:
         slack = at.slack[:size]
         reach = np.diag(matrix)[:size] * (1.0 - point.z)
         stuck: BoolArray = ~self.system.priced(point, at) & (slack < 0) & (reach < -slack)
-        stuck &= self._jumps <= _PATIENCE
+        stuck &= self._jumps <= _MOST_JUMPS
         return stuck
 
     def _short(self, step: FloatArray) -> float:
@@ -225,7 +241,8 @@ class _Search:
         """Return the first point along the step that lowers the merit, or else the best tried."""
         best: tuple[Point, Evaluation] | None = None
         length = 1.0
-        for _ in range(_BACKTRACKS + 1):
+        backtracks = _BACKTRACKS if self.system.strategic else _DETOUR_BACKTRACKS
+        for _ in range(backtracks + 1):
             trial = self._moved(point, length * step)
             there = self.system.evaluate(trial)
             if best is None or not best[1].merit <= there.merit:
@@ -261,11 +278,25 @@ def _newton_step(
     if free.any():
         right = -at.slack[free] - matrix[np.ix_(free, ~free)] @ step[~free]
         inner = matrix[np.ix_(free, free)]
-        try:
-            step[free] = np.linalg.solve(inner, right)
-        except np.linalg.LinAlgError:  # all users of a provider at their floor, for one
-            step[free] = np.linalg.lstsq(inner, right, rcond=None)[0]
+        # Singular where all users of a provider are at their floor, or where one user alone fills
+        # both of its capacities; the least step then leaves alone what it cannot tell.
+        step[free] = np.linalg.lstsq(inner, right, rcond=_RANK_TOLERANCE)[0]
     return step
+
+
+def _lower_idle_prices(system: PriceSystem, point: Point, at: Evaluation, step: FloatArray) -> None:
+    """Where all users of a provider are at their floor, lower its prices until one wants QoE.
+
+    There the use tells only the ratio of the two prices; the linear model knows nothing of their
+    level.
+    """
+    n = system.market.providers
+    wanted = np.where(system.present, at.ceiling / np.maximum(at.threshold, 1e-300), 0.0)
+    highest = wanted.max(axis=1)
+    for k in np.flatnonzero((highest > 0.0) & (highest < 1.0)):
+        pair = [k, n + k]
+        if (point.z[pair] > 1.0).all() and (at.slack[pair] >= 0.0).all():
+            step[pair] = np.log(highest[k]) - _BELOW_THRESHOLD
 
 
 def _rewards(system: PriceSystem, point: Point, at: Evaluation) -> FloatArray:

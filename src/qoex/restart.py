@@ -21,8 +21,11 @@ from qoex.provider import answer_feasible
 _FULL = 1e-6
 # A price this little above cost, relatively, is no more than a pinned one.
 _AT_COST = 1e-9
-# Rounds of the first restart; each later one does twice as many.
+# Rounds of the first restart; each later one does twice as many, up to a limit that a person can
+# wait for. With hardly any room to spare the rounds creep, and more of them would not help.
 _ROUNDS = 30
+_MOST_ROUNDS = 960
+_MOST_RESTARTS = 20
 # ln(√p/t) within which a pair becomes an unknown, by restart: what is right depends on how near the
 # rounds have come, so later restarts try others.
 _NEAR = (1e-2, 1e-3, 5e-2, 1e-4, 1e-5)
@@ -42,6 +45,11 @@ class Restarts:
     _first_at_rest: int = 0
 
     @property
+    def given_up(self) -> bool:
+        """Whether so many restarts were made that another is not worth its time."""
+        return self.count >= _MOST_RESTARTS
+
+    @property
     def exhausted(self) -> bool:
         """Whether the rounds are at rest and every width of "near" has been tried from there."""
         return self.at_rest and self.count >= self._first_at_rest + len(_NEAR)
@@ -59,7 +67,7 @@ class Restarts:
             wanted = np.clip(point.wanted, system.low, system.high)
             self.rounds = ReplyRounds(system.market, np.where(system.present, wanted, 0.0) ** 2)
         marginal = point.marginal.copy()
-        for _ in range(_ROUNDS * 2**self.count):
+        for _ in range(min(_ROUNDS * 2**self.count, _MOST_ROUNDS)):
             self.at_rest = self.rounds.round(marginal) <= _REST
             if self.at_rest:
                 break

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from markets import FAMILIES, Family, random_market
 from qoex.certificate import Certificate, certify
 from qoex.equilibrium import solve
 from qoex.errors import InvalidInputError
@@ -210,3 +213,27 @@ def test_an_infinity_in_disguise_is_refused(
     path.write_text(text.replace(repr(solution.rewards.tolist()[0][0]), "1e999", 1))
     with pytest.raises(InvalidInputError, match=r"rewards\[0\]\[0\] is Infinity; it must be"):
         read_solution(path, market)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(FAMILIES),
+    st.sampled_from(["rewards", "compute", "bandwidth"]),
+    st.sampled_from([0.99, 1.01]),
+)
+def test_a_saved_solution_verifies_and_a_perturbed_one_does_not(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, family: Family, name: str, factor: float
+) -> None:
+    market = random_market(np.random.default_rng(seed), 2, 5, family)
+    solution = solve(market)
+    path = tmp_path_factory.mktemp("saved") / "solution.json"
+    write_solution(path, market, solution, certify(market, solution))
+    saved = read_solution(path, market)
+    assert_same(saved.solution, solution)
+    assert certify(market, saved.solution).holds()
+    bought = np.argwhere(solution.qoe > 1e-3 * market.latency_budget)
+    for pair in bought[:1]:
+        changed = getattr(solution, name).copy()
+        changed[tuple(pair)] *= factor
+        assert not certify(market, replace(solution, **{name: changed})).holds(1e-6)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from qoex.scenario import Scenario
     from qoex.schemes import SCHEMES
     from qoex.solution import Regime, Solution, Status
+    from qoex.solution_file import read_solution, write_solution
 
 # Public name → module, or module:name where the two differ. No public name is that of a module:
 # importing the module would put it in the name's place.
@@ -65,12 +66,14 @@ _HOMES = {
     "price_of_anarchy": "metrics",
     "read_market": "files",
     "read_scenario": "files",
+    "read_solution": "solution_file",
     "regret": "best_reply",
     "sample_scenario": "sampling",
     "score": "metrics",
     "solve": "equilibrium",
     "write_market": "files",
     "write_scenario": "files",
+    "write_solution": "solution_file",
 }
 
 __all__ = [
@@ -98,12 +101,14 @@ __all__ = [
     "price_of_anarchy",
     "read_market",
     "read_scenario",
+    "read_solution",
     "regret",
     "sample_scenario",
     "score",
     "solve",
     "write_market",
     "write_scenario",
+    "write_solution",
 ]
 
 __version__ = "0.1.0"

@@ -53,7 +53,8 @@ format: $(VENV)/.dev  ## Format the sources and mend what the linter can
 	$(BIN)/ruff format $(SOURCES)
 
 bench: $(VENV)/.dev  ## Time the benchmarks
-	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
+	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only \
+		--benchmark-columns=min,median,iqr,rounds
 
 # Hashes of every platform's files, and no address of where they came from. Pins stay as they
 # are where they can; UPGRADE=1 takes the newest versions. The runtime's pins are the full

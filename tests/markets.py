@@ -83,6 +83,22 @@ def random_market(
     return market
 
 
+def two_users(capacity: float) -> Market:
+    """Return the published market of theory section 6 with this compute capacity (TFLOPS)."""
+    return Market(
+        work=[[200.0, 120.0]],
+        traffic=[[5.0, 5.0]],
+        latency_budget=[[600.0, 600.0]],
+        compute_cost=[21.0],
+        bandwidth_cost=[0.15],
+        compute_capacity=[capacity],
+        bandwidth_capacity=[500.0],
+        profit_factor=[370.0, 370.0],
+        reward_min=[0.0, 0.0],
+        reward_max=[10.0, 10.0],
+    )
+
+
 def slack_equilibrium(market: Market) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (compute used N, bandwidth used N, rewards N×M) if no capacity were limited.
 

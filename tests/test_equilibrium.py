@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from markets import FAMILIES, Family, random_market
+from markets import FAMILIES, Family, random_market, two_users
 from qoex.best_reply import best_reply_equilibrium, regret
 from qoex.equilibrium import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
@@ -110,27 +110,11 @@ def test_scaling_units_scales_the_answer(
     assert_same(one.bandwidth * bandwidth, other.bandwidth)
 
 
-def slack_counterexample(share: float) -> Market:
-    """Return theory section 6's market with capacity = share of its use when there is plenty."""
-    return Market(
-        work=[[200.0, 120.0]],
-        traffic=[[5.0, 5.0]],
-        latency_budget=[[600.0, 600.0]],
-        compute_cost=[21.0],
-        bandwidth_cost=[0.15],
-        compute_capacity=[1.99138 * share],
-        bandwidth_capacity=[500.0],
-        profit_factor=[370.0, 370.0],
-        reward_min=[1e-6, 1e-6],
-        reward_max=[100.0, 100.0],
-    )
-
-
 @pytest.mark.parametrize(
     ("share", "regime"), [(1.1, Regime.SLACK), (0.95, Regime.PINNED), (0.6, Regime.BINDING)]
 )
 def test_regimes_of_the_published_counterexample(share: float, regime: Regime) -> None:
-    market = slack_counterexample(share)
+    market = two_users(1.99138 * share)
     solution = solve(market)
     assert solution.compute_state.regime == (regime,)
     assert solution.bandwidth_state.regime == (Regime.SLACK,)
@@ -144,7 +128,7 @@ def test_regimes_of_the_published_counterexample(share: float, regime: Regime) -
 
 def test_canonical_equilibrium_weighs_the_kink_alike_for_all() -> None:
     """At a pinned capacity each user's ω follows from its first-order condition; all agree."""
-    market = slack_counterexample(0.95)
+    market = two_users(1.99138 * 0.95)
     solution = solve(market)
     u = np.sqrt(solution.rewards[0])
     h = np.sqrt(market.work[0] * 21.0) + np.sqrt(market.traffic[0] * 0.15)

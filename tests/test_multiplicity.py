@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from certificate_cases import KINDS, random_market, settled
+from markets import two_users
 from qoex import multiplicity
 from qoex.best_reply import best_reply_equilibrium
 from qoex.certificate import CERTIFIED, Certificate, certify
@@ -22,21 +23,6 @@ PRINTED = 0.5e-5
 PRINTED_REGRET = 1e-6
 
 PRINTED_EQUILIBRIA = [(0.12906, 0.10733), (0.12261, 0.11516), (0.14197, 0.09301)]
-
-
-def two_users(capacity: float) -> Market:
-    return Market(
-        work=[[200.0, 120.0]],
-        traffic=[[5.0, 5.0]],
-        latency_budget=[[600.0, 600.0]],
-        compute_cost=[21.0],
-        bandwidth_cost=[0.15],
-        compute_capacity=[capacity],
-        bandwidth_capacity=[500.0],
-        profit_factor=[370.0, 370.0],
-        reward_min=[0.0, 0.0],
-        reward_max=[10.0, 10.0],
-    )
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from markets import FAMILIES, Family, random_market
+from markets import FAMILIES, Family, random_market, two_users
 from qoex.errors import InfeasibleMarketError, InvalidInputError
 from qoex.market import FloatArray, Market
 from qoex.provider import answer_rewards, capacity_state
@@ -63,18 +63,7 @@ def test_agrees_with_a_conic_solver_in_every_regime(family: Family, level: float
 
 
 def test_every_regime_occurs_and_is_told_apart() -> None:
-    market = Market(
-        work=[[200.0, 120.0]],
-        traffic=[[5.0, 5.0]],
-        latency_budget=[[600.0, 600.0]],
-        compute_cost=[21.0],
-        bandwidth_cost=[0.15],
-        compute_capacity=[2.0],
-        bandwidth_capacity=[500.0],
-        profit_factor=[370.0, 370.0],
-        reward_min=[0.0, 0.0],
-        reward_max=[10.0, 10.0],
-    )
+    market = two_users(2.0)
     # Slack use is Σ√(Ra)/√c: choose R so that it is exactly 1, exactly the capacity 2, and above.
     for total, regime in ((1.0, Regime.SLACK), (2.0, Regime.PINNED), (3.0, Regime.BINDING)):
         root = total * np.sqrt(21.0) / (np.sqrt(200.0) + np.sqrt(120.0))

@@ -14,6 +14,7 @@ from qoex.equilibrium import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
 from qoex.market import BoolArray, FloatArray, Market
 from qoex.provider import answer_rewards
+from qoex.sampling import sample_scenario
 from qoex.solution import Regime, Solution, Status
 
 # Sums over users and the search for p leave a few hundred roundings, of numbers up to a thousand.
@@ -342,3 +343,13 @@ print(best_reply_equilibrium(market).rewards.tolist(), "numba" in sys.modules)
     numbers, _, loaded = done.stdout.strip().rpartition(" ")
     assert loaded == "False"
     np.testing.assert_allclose(np.array(eval(numbers)), compiled.rewards, rtol=1e-10)
+
+
+def test_replies_rest_at_an_equilibrium_with_idle_pairs() -> None:
+    """Rounding at a threshold must not let idle rewards jump from round to round."""
+    market = sample_scenario(5, 25, np.random.default_rng(6), feasible=True).market()
+    start = solve(market)
+    assert (start.qoe[market.present] == 0).any()
+    again = best_reply_equilibrium(market, start=start, max_rounds=20)
+    assert again.status is Status.CONVERGED
+    np.testing.assert_allclose(again.qoe, start.qoe, atol=1e-9)

@@ -6,7 +6,7 @@ In between the capacity prices are linear in u, so latency is H/u + e with const
 
     Q(u) = K − H/u,   K = κ − e.
 
-Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, "best reply"):
+Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, "A user's best reply"):
 on a piece it is where 2Ku³ = H(u² + p). The reply at every provider rises with p, so one equation
 in p, p(1 + ΣQ) = μ, settles the user.
 """
@@ -20,6 +20,9 @@ from qoex.kernels.provider import answer, binding_prices
 
 _LOG_TOLERANCE = 4e-15
 _MAX_STEPS = 200
+# QoE below this share of the latency is rounding at the threshold, where it is zero. Taking it for
+# QoE would let an idle reward jump between √p and the threshold from round to round.
+_NO_QOE = 1e-12
 
 
 @kernel
@@ -143,7 +146,7 @@ def piece_reply(
     if count == 0:
         return min(max(sqrt(p), low), high), 0.0
     first = float(piece[0, 0])
-    if p <= first * first and piece[0, 1] * first <= piece[0, 2] * (1.0 + 1e-15):
+    if p <= first * first and piece[0, 1] * first <= piece[0, 2] * (1.0 + _NO_QOE):
         return max(sqrt(p), low), 0.0
     for j in range(count):
         start, K, H = float(piece[j, 0]), float(piece[j, 1]), float(piece[j, 2])

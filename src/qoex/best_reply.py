@@ -2,7 +2,7 @@
 
 With the providers answering anew, the utility μ ln(1 + ΣQ) − ΣRQ (eq. 9) is not concave in a user's
 rewards (Theorem 3 fails where a capacity begins to bind), but it has one maximum all the same
-(theory, "A user's best reply"). Replying in turn needs no system of prices to be solved, so it checks
+(theory, section 4). Replying in turn needs no system of prices to be solved, so it checks
 :func:`qoex.equilibrium.solve`. It is for small markets: a round takes NM² operations for
 each piece that a user's response consists of, and there are one to M + 2 of them.
 """

@@ -1,4 +1,4 @@
-"""The game as a residual in its 2N capacity prices (theory, "The game in 2N prices").
+"""The game as a residual in its 2N capacity prices (theory, section 6).
 
 One scalar z ≥ 0 per capacity tells its state. Up to 1 the price is the unit cost, and ω = z weighs
 the price's two one-sided derivatives (0: slack, 1: about to bind). Beyond 1 the capacity binds and

@@ -1,7 +1,7 @@
 """Whether every user of a provider can be served at all (C1 and C2 of eq. 8 together).
 
 With a′ = a/κ, b′ = b/κ and G = Σ√(ab)/κ, provider n can give all its users a non-negative QoE
-exactly when F > Σa′, W > Σb′ and (F − Σa′)(W − Σb′) ≥ G² (Cauchy–Schwarz; theory, "Feasibility").
+exactly when F > Σa′, W > Σb′ and (F − Σa′)(W − Σb′) ≥ G² (Cauchy–Schwarz; theory, section 3).
 """
 
 from __future__ import annotations

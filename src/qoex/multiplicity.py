@@ -2,7 +2,7 @@
 
 Where a capacity is *pinned* (full, its price still the unit cost) or a pair *marginal* (its reward
 exactly where its QoE begins), users face a kink that each may weigh in its own way, and equilibria
-may form a continuum (theory, "How many equilibria there are"). The search moves rewards along it, lets users
+may form a continuum (theory, section 7). The search moves rewards along it, lets users
 reply until they rest, and leaves the judgement of what it found to the certificate.
 """
 

@@ -1,4 +1,4 @@
-"""How far a user's own reward moves a provider's capacity prices (theory, "First-order condition").
+"""How far a user's own reward moves a provider's capacity prices (theory, section 5).
 
 With F′, W′ and G of the pairs at the floor and the weights ω of the two capacities, a rise du of a
 user's root reward moves the prices by the solution of

@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 class Regime(StrEnum):
-    """How a capacity stands at a solution (theory, "The game in 2N prices").
+    """How a capacity stands at a solution (theory, section 6).
 
     ``slack``: use is below capacity. ``pinned``: use equals capacity and the price is still the
     unit cost. ``binding``: use equals capacity and the price is above the unit cost.

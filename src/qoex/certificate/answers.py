@@ -1,7 +1,7 @@
 """The providers' exact answers, to all rewards and to all but one user's (Theorem 2, eq. 8).
 
 Let t = (√a x + √b y)/κ. The roots x = √(c+λ), y = √(d+ρ) of a provider's prices are the least
-solution (theory, "The provider's answer") of
+solution (theory, section 2) of
 
     x = max(√c, Σ max(√(Ra), √a t)/F)        y = max(√d, Σ max(√(Rb), √b t)/W).
 

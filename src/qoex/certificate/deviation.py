@@ -1,7 +1,7 @@
 """The user's half of a certificate: the best that each user can do alone, found by search.
 
 With p = μ/(1 + ΣQ) given, a user's best reward at a provider maximises (p − R)Q(R); below p that
-has one maximum, and p(1 + ΣQ) = μ has one root (theory, "A user's best reply"). No derivative is used.
+has one maximum, and p(1 + ΣQ) = μ has one root (theory, section 4). No derivative is used.
 
 Every line known of a provider's prices (:mod:`qoex.certificate.answers`) bounds a deviator's QoE
 κ − (√a x + √b y)/u from above. So: search over the lines known so far; look which users really are

@@ -6,7 +6,7 @@ In between the capacity prices are linear in u, so latency is H/u + e with const
 
     Q(u) = K − H/u,   K = κ − e.
 
-Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, "A user's best reply"):
+Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, section 4):
 on a piece it is where 2Ku³ = H(u² + p). The reply at every provider rises with p, so one equation
 in p, p(1 + ΣQ) = μ, settles the user.
 """

@@ -22,7 +22,7 @@ _LOG_TOLERANCE = 4e-15
 _MAX_NEWTON = 100
 
 STRATEGIC = 0  # the user solves the cubic (price-taking when E = 0)
-WELFARE = 1  # every pair is served as if the user paid p (theory, section 9)
+WELFARE = 1  # every pair is served as if the user paid p (theory, section 10)
 
 
 @kernel

@@ -233,6 +233,43 @@ def test_a_step_that_nobody_takes_ends_it_only_if_the_next_is_the_same() -> None
     assert regret(market, diminishing.rewards).max() < 0.2 * regret(market, near).max()
 
 
+def test_an_iteration_that_only_moves_pairs_without_qoe_does_not_end_diminishing_steps() -> None:
+    """A pair below its threshold moves on ties and changes no utility; u/t is only too long."""
+    market = random_market(np.random.default_rng(77), 2, 5, "slack")
+    best = best_reply_equilibrium(market).rewards
+    near = best * 1.02
+    near[0, 0] = 2.0 * market.reward_min[0]
+    too_long = float(10 * best.max())
+    once = dual_perturbation(market, step=Diminishing(too_long), initial=near, max_iterations=1)
+    assert not np.array_equal(once.rewards, near)
+    np.testing.assert_array_equal(once.qoe, answer_rewards(market, near).qoe)
+    assert once.status is Status.STEP_LIMIT
+    solution = dual_perturbation(market, step=Diminishing(too_long), initial=near)
+    assert solution.status is Status.OWN_RULE
+    assert regret(market, solution.rewards).max() < 0.2 * regret(market, near).max()
+    constant = dual_perturbation(market, step=Constant(too_long), initial=near)
+    assert (constant.status, constant.steps) == (Status.OWN_RULE, 1)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_observer_sees_what_every_iteration_begins_with(family: Family, order: Order) -> None:
+    market = random_market(np.random.default_rng(85), 2, 4, family)
+    seen: list[tuple[int, FloatArray, FloatArray]] = []
+    solution = dual_perturbation(
+        market,
+        order=order,
+        max_iterations=12,
+        threshold=NEVER,
+        observe=lambda number, rewards, utility: seen.append((number, rewards, utility)),
+    )
+    assert [number for number, _, _ in seen] == list(range(1, solution.steps + 1))
+    for number, rewards, utility in seen:
+        before = dual_perturbation(market, order=order, max_iterations=number - 1, threshold=NEVER)
+        np.testing.assert_array_equal(rewards, before.rewards)
+        np.testing.assert_allclose(utility, before.user_utility, rtol=1e-12)
+
+
 def test_a_reward_that_buys_nothing_rises_on_ties() -> None:
     market = random_market(np.random.default_rng(78), 1, 3, "slack")
     start = np.full((1, 3), 2e-6)

@@ -15,9 +15,9 @@ Where the printed algorithm is silent, or cannot be meant as it is printed:
 * *What the stop rule compares.* Line 27 compares utilities at the rewards stored at line 9, before
   the move; at t = 1 both are the initial ones, and the algorithm would end there. Here the
   utilities after an iteration's moves are compared with those before them.
-* *A step that nobody takes* changes no utility, which ends the printed algorithm even where it only
-  shows that u/t is still too long (near the equilibrium, at t = 1). Here such an iteration ends it
-  only if the next step would be the same.
+* *A step that nobody takes*, or only pairs that buy no QoE either way, changes no utility. That
+  ends the printed algorithm even where it only shows that u/t is still too long (near the
+  equilibrium, at t = 1). Here such an iteration ends it only if the next step would be the same.
 
 That rule is no certificate: with Δ = u/t utilities cease to change because steps shrink, whether or
 not a user could still gain. What the result is worth is told by its regret.
@@ -36,8 +36,8 @@ from qoex.checked import positive
 from qoex.errors import InvalidInputError
 from qoex.feasibility import require_feasible
 from qoex.market import FloatArray, Market
-from qoex.provider import answer_feasible, check_rewards
-from qoex.settle import settle, user_utility
+from qoex.provider import check_rewards
+from qoex.settle import settle
 from qoex.solution import Solution, Status, Step
 
 Order = Literal["gauss-seidel", "jacobi"]
@@ -117,6 +117,9 @@ class Quantised:
 
 StepRule = Diminishing | Constant | Quantised
 
+# Called with an iteration's number and the rewards (N×M) and utilities (M) that it begins with.
+Observer = Callable[[int, FloatArray, FloatArray], None]
+
 
 def dual_perturbation(
     market: Market,
@@ -130,6 +133,7 @@ def dual_perturbation(
     stop: Stop = "utility",
     regret_tolerance: float = REGRET_TOLERANCE,
     progress: Callable[[int, float], None] | None = None,
+    observe: Observer | None = None,
 ) -> Solution:
     """Run Algorithm 1.
 
@@ -145,6 +149,8 @@ def dual_perturbation(
         stop: "utility" ends by line 27; "regret" ends when no user could gain much alone.
         regret_tolerance: bound on the largest regret as a share of the largest |utility|.
         progress: called after every iteration with its number and the change of utilities.
+        observe: called before every iteration with its number, the rewards R^(t) (N×M, money per
+            ms) and the utilities at them (M, money); the arrays are not written to afterwards.
 
     Returns:
         A solution with status OWN_RULE (line 27 held), CONVERGED (the regret is small),
@@ -165,24 +171,25 @@ def dual_perturbation(
     iteration = _Iteration(market, simultaneous=order == "jacobi")
     if isinstance(rule, Quantised):
         rewards = rule.on_grid(market, rewards)
-    utility = _utility(market, rewards)
+    utility = iteration.utility(rewards)
     trace: list[Step] = []
     status = Status.STEP_LIMIT
     number = 0
     while status is Status.STEP_LIMIT and number < max_iterations:
         number += 1
-        at_start, rewards = rewards, iteration.moved(rewards, rule.size(market, number))
+        if observe is not None:
+            observe(number, rewards, utility)
+        rewards = iteration.moved(rewards, rule.size(market, number))
         if isinstance(rule, Quantised):
             rewards = rule.on_grid(market, rewards)
-        idle = isinstance(rule, Diminishing) and np.array_equal(rewards, at_start)
-        before, utility = utility, _utility(market, rewards)
+        before, utility = utility, iteration.utility(rewards)
         change = float(np.abs(utility - before).sum())
         if progress is not None:
             progress(number, change)
         if not np.isfinite(change):
             status = Status.NOT_FINITE
         elif stop == "utility":
-            if change <= threshold and not idle:
+            if change <= threshold and (change > 0.0 or not isinstance(rule, Diminishing)):
                 status = Status.OWN_RULE
         elif regret(market, rewards).max() <= regret_tolerance * np.abs(utility).max():
             status = Status.CONVERGED
@@ -209,12 +216,8 @@ def _initial_rewards(
     return np.where(market.present, rewards, 0.0)
 
 
-def _utility(market: Market, rewards: FloatArray) -> FloatArray:
-    return user_utility(market, rewards, answer_feasible(market, rewards).qoe)
-
-
 class _Iteration:
-    """Lines 8 to 26 for one market, with the arrays that the kernel works in."""
+    """Lines 3 to 26 for one market, with the arrays that the kernels work in."""
 
     def __init__(self, market: Market, *, simultaneous: bool) -> None:
         providers, users = market.work.shape
@@ -236,6 +239,15 @@ class _Iteration:
             np.empty((providers, 3)),
             np.empty((providers, 3)),
         )
+        self._utility_scratch = np.zeros(users, dtype=np.bool_), np.empty(users), np.empty(users)
+
+    def utility(self, rewards: FloatArray) -> FloatArray:
+        """Return U of every user (M, money) at rewards (N×M), providers answering (eq. 9)."""
+        from qoex.kernels.perturbation import fill_utilities
+
+        utility = np.empty(rewards.shape[1])
+        fill_utilities(rewards, *self._market[:8], *self._utility_scratch, utility)
+        return utility
 
     def moved(self, rewards: FloatArray, step: FloatArray) -> FloatArray:
         """Return the rewards (N×M) after all users have moved by a step (M) or stayed."""

@@ -1,4 +1,4 @@
-"""One iteration of Algorithm 1: every user tries its rewards a step up and a step down."""
+"""One iteration of Algorithm 1, and the utilities at the rewards that it leads to."""
 
 from __future__ import annotations
 
@@ -30,6 +30,54 @@ def pair_qoe(
         return 0.0
     h = float(root_work[m]) * x + float(root_traffic[m]) * y
     return max(float(budget[m]) - h / float(root_reward[m]), 0.0)
+
+
+@kernel
+def fill_utilities(
+    rewards: Floats,
+    root_work: Floats,
+    root_traffic: Floats,
+    budget: Floats,
+    profit_factor: Floats,
+    c: Floats,
+    d: Floats,
+    compute: Floats,
+    bandwidth: Floats,
+    floor: Booleans,
+    root_reward: Floats,
+    total: Floats,
+    utility: Floats,
+) -> None:
+    """Fill ``utility`` (M) with what users have at these rewards, providers answering exactly.
+
+    Scratch: floor, root_reward and total (M each).
+    """
+    providers, users = budget.shape
+    for m in range(users):
+        total[m] = 0.0
+        utility[m] = 0.0
+    for n in range(providers):
+        for m in range(users):
+            root_reward[m] = sqrt(float(rewards[n, m]))
+        x, y = answer(
+            root_reward,
+            root_work[n],
+            root_traffic[n],
+            budget[n],
+            float(c[n]),
+            float(d[n]),
+            float(compute[n]),
+            float(bandwidth[n]),
+            floor,
+        )
+        for m in range(users):
+            if budget[n, m] > 0.0 and not floor[m]:
+                h = float(root_work[n, m]) * x + float(root_traffic[n, m]) * y
+                qoe = max(float(budget[n, m]) - h / float(root_reward[m]), 0.0)
+                total[m] += qoe
+                utility[m] -= float(rewards[n, m]) * qoe
+    for m in range(users):
+        utility[m] += float(profit_factor[m]) * log(1.0 + float(total[m]))
 
 
 @kernel

@@ -53,8 +53,10 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {*VALUES, "qoe", "tokens", "provider", "certificate", "schemes"},
     "solution_file": {*VALUES, "arrays_file", "certificate", "files", "sentences"},
     "table_v": {*VALUES, "files"},
+    "calibration": {*ANSWERS, *SOLVERS, "checked", "files", "phrases", "sentences"},
     "explain": {*VALUES, "certificate", "phrases", "sentences"},
 }
+ALLOWED["experiments"] = set(ALLOWED)
 ALLOWED["cli"] = set(ALLOWED) | {"__init__"}
 ALLOWED["__init__"] = set(ALLOWED) - {"cli", "__init__"}
 ALLOWED["__main__"] = {"cli"}

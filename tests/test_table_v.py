@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -24,17 +21,6 @@ LARGEST_ERROR = 0.015
 
 def scenario() -> Scenario:
     return read_scenario(Path(str(files("qoex") / "data" / "table_iv.toml")))
-
-
-def script() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "infer_table_v.py"
-    spec = importlib.util.spec_from_file_location("infer_table_v", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_equilibrium_is_table_v() -> None:
@@ -91,17 +77,3 @@ def test_the_scenario_has_table_iv_and_stays_within_table_iii() -> None:
     assert (market.latency_budget == [[500.0] * 3, [1000.0] * 3]).all()
     assert (market.compute_capacity <= 30).all()
     assert (market.bandwidth_capacity <= 500).all()
-
-
-def test_the_script_infers_what_is_shipped() -> None:
-    module = script()
-    inferred = module.infer()
-    market, tokens = scenario().market(), scenario().tokens()
-    assert tokens is not None
-    # The script and the file round to these many digits.
-    assert market.profit_factor == pytest.approx(inferred.profit_factor, abs=0.05)
-    assert market.compute_cost == pytest.approx(inferred.compute_cost, abs=0.005)
-    assert tokens.input_tokens == pytest.approx(inferred.input_tokens(), abs=0.5)
-    shipped = {(item.provider, item.user): item.snr_db for item in scenario().demands}
-    snr_db = [[shipped[n, m] for m in market.user_names] for n in market.provider_names]
-    assert np.array(snr_db) == pytest.approx(inferred.snr_db(tokens.input_tokens), abs=0.005001)

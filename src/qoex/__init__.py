@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qoex.admission import Admission, admit
     from qoex.best_reply import best_reply_equilibrium, regret
+    from qoex.calibration import Inference, Observations, infer_parameters, read_observations
     from qoex.certificate import Certificate
     from qoex.equilibrium import solve
     from qoex.errors import (
@@ -45,9 +46,11 @@ _HOMES = {
     "Admission": "admission",
     "Certificate": "certificate",
     "InfeasibleMarketError": "errors",
+    "Inference": "calibration",
     "InvalidInputError": "errors",
     "Market": "market",
     "Metrics": "metrics",
+    "Observations": "calibration",
     "ProviderAnswer": "provider",
     "QoexError": "errors",
     "Regime": "solution",
@@ -63,8 +66,10 @@ _HOMES = {
     "capacity_factor": "feasibility",
     "certify": "multiplicity:certify_with_multiplicity",
     "dual_perturbation": "perturbation",
+    "infer_parameters": "calibration",
     "price_of_anarchy": "metrics",
     "read_market": "files",
+    "read_observations": "calibration",
     "read_scenario": "files",
     "read_solution": "solution_file",
     "regret": "best_reply",
@@ -81,9 +86,11 @@ __all__ = [
     "Admission",
     "Certificate",
     "InfeasibleMarketError",
+    "Inference",
     "InvalidInputError",
     "Market",
     "Metrics",
+    "Observations",
     "ProviderAnswer",
     "QoexError",
     "Regime",
@@ -98,8 +105,10 @@ __all__ = [
     "capacity_factor",
     "certify",
     "dual_perturbation",
+    "infer_parameters",
     "price_of_anarchy",
     "read_market",
+    "read_observations",
     "read_scenario",
     "read_solution",
     "regret",

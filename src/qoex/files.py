@@ -100,10 +100,11 @@ def write_scenario(scenario: Scenario, path: FilePath) -> None:
     write_atomically(path, toml_text(scenario))
 
 
-def write_atomically(path: FilePath, text: str) -> None:
-    """Write a UTF-8 text file so that, whatever happens, a reader sees the old or the new one.
+def write_atomically(path: FilePath, content: str | bytes) -> None:
+    """Write a file so that, whatever happens, a reader sees the old or the new one.
 
-    The text goes to a temporary name in the same folder, onto the disk, and only then to the name.
+    Text is written as UTF-8. The content goes to a temporary name in the same folder, onto the
+    disk, and only then to the name.
     A file that is there keeps its permissions; a link keeps pointing where it does.
 
     Raises:
@@ -113,7 +114,7 @@ def write_atomically(path: FilePath, text: str) -> None:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".qoex-{secrets.token_hex(8)}.tmp")
     try:
-        data = text.encode("utf-8")
+        data = content.encode("utf-8") if isinstance(content, str) else content
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
@@ -122,7 +123,7 @@ def write_atomically(path: FilePath, text: str) -> None:
             shutil.copymode(target, temporary)
         temporary.replace(target)
     except UnicodeEncodeError as error:
-        letter = text[error.start]
+        letter = error.object[error.start]
         raise InvalidInputError(
             f"{path}: cannot be written, for UTF-8 has no character {letter!r}"
         ) from None
@@ -137,7 +138,7 @@ def _read(path: FilePath) -> Market | Scenario:
     suffix = _suffix(path, (".toml", ".json"))
     try:
         text = read_text(path)
-        data = _parse_toml(text) if suffix == ".toml" else parse_json(text)
+        data = parse_toml(text) if suffix == ".toml" else parse_json(text)
         if suffix == ".json" and not (isinstance(data, dict) and _SCENARIO_KEYS & data.keys()):
             return market_from_arrays(data)
         from qoex.scenario import Scenario
@@ -175,7 +176,12 @@ def read_text(path: FilePath) -> str:
         raise ScenarioError(f"not UTF-8 text (at line {line})") from None
 
 
-def _parse_toml(text: str) -> dict[str, object]:
+def parse_toml(text: str) -> dict[str, object]:
+    """Return the tables of a TOML text.
+
+    Raises:
+        ScenarioError: it is none; says where, without the name of the file.
+    """
     try:
         # With a line end, a mistake in the last line is named by line, not "at end of document".
         return tomllib.loads(text + "\n")

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario, in one sentence that names the place as its author would."""
+"""What is wrong with a file, in one sentence that names the place as its author would."""
 
 from __future__ import annotations
 
@@ -42,6 +42,39 @@ def sentence(error: ValidationError, data: object, fields: Mapping[str, Iterable
     return f"{field} is {_shown(problem['input'])}; it must be {_rule(kind, context)}"
 
 
+def sentence_by_path(
+    error: ValidationError, whole: str, fields: Mapping[str, Iterable[str]]
+) -> str:
+    """Say what pydantic found wrong with a file whose tables have no names to go by.
+
+    The first problem, an unknown key before all others, with its place as TOML writes it:
+    ``ranges.tokens[0]``.
+
+    Args:
+        error: what pydantic raised.
+        whole: what the file holds ("a sweep").
+        fields: known keys by the name of their table, and of the file itself under "".
+
+    """
+    problems = error.errors(include_url=False)
+    problem = min(problems, key=lambda item: item["type"] != "extra_forbidden")
+    kind, location = problem["type"], problem["loc"]
+    context = problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        table = str(location[0]) if len(location) > 1 else ""
+        place = _path(location[:-1])
+        nearest = did_you_mean(str(location[-1]), fields[table])
+        return f"{location[-1]!r} is not a key of {place or whole}{nearest}"
+    if kind == "missing":
+        return f"{_path(location)} is missing"
+    if kind == "too_short":
+        return f"{_path(location)} is empty; it must hold at least one"
+    if kind == "too_long":
+        held, most = context["actual_length"], context["max_length"]
+        return f"{_path(location)} holds {held}; it must hold {most}"
+    return f"{_path(location)} is {_shown(problem['input'])}; it must be {_rule(kind, context)}"
+
+
 def shown_name(name: str) -> str:
     """Return a name as it stands in a sentence; quoted where it would break the line."""
     return name if name.isprintable() and name.strip() == name else repr(name)
@@ -68,6 +101,11 @@ def _unknown_key(
     owner = f"a field of a {_KINDS[table]}" if table in _KINDS else "a field"
     nearest = did_you_mean(key, fields[table])
     return f"{key!r} in {_place(location, data)} is not {owner}{nearest}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
 
 
 def _whole(kind: str, location: tuple[int | str, ...], value: object) -> str:
@@ -109,6 +147,10 @@ def _rule(kind: str, context: Mapping[str, Any]) -> str:
         return f"{_number(context['ge'])} or more"
     rules = {
         "float_type": "a number",
+        "int_type": "a whole number",
+        "tuple_type": "a list",
+        "dict_type": "a table",
+        "model_type": "a table",
         "finite_number": "a finite number",
         "bool_type": "true or false",
         "literal_error": str(context.get("expected", "")),

@@ -1,7 +1,7 @@
 """The paper's case of two providers and three users: its demands and the results it prints.
 
-Table IV gives the demands in part. The rest of the shipped scenario is inferred from Table V, as
-``benchmarks/infer_table_v.py`` shows; the scenario's comments say which value is which.
+Table IV gives the demands in part. The rest of the shipped scenario is inferred from Table V by
+``qoex infer``; the scenario's comments say which value is which.
 """
 
 from __future__ import annotations

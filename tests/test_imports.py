@@ -34,7 +34,6 @@ ALLOWED: dict[str, set[str]] = {
     "scenario": {*FORMULAS, "sentences"},
     "arrays_file": {"errors", "market", "tokens", "sentences"},
     "files": {"errors", "market", "tokens", "sentences", "scenario", "arrays_file"},
-    "schemas": {*VALUES, "scenario", "arrays_file", "files"},
     "feasibility": VALUES,
     "admission": {*VALUES, "feasibility"},
     "sampling": {*VALUES, *FORMULAS, "scenario", "feasibility", "admission"},
@@ -57,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": {*VALUES, "certificate", "phrases", "sentences"},
 }
 ALLOWED["experiments"] = set(ALLOWED)
+ALLOWED["schemas"] = {*VALUES, "scenario", "arrays_file", "files", "experiments"}
 ALLOWED["cli"] = set(ALLOWED) | {"__init__"}
 ALLOWED["__init__"] = set(ALLOWED) - {"cli", "__init__"}
 ALLOWED["__main__"] = {"cli"}

@@ -131,3 +131,41 @@ def test_a_market_needs_a_provider_and_a_user(providers: int, users: int, messag
     with pytest.raises(InvalidInputError) as caught:
         sample_scenario(providers, users, np.random.default_rng(1))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("examples", (), "examples is empty; it must hold at least one"),
+        ("examples", (2, 2.5), "examples has 2.5; it must hold whole numbers"),
+        ("examples", (2, -1), "examples[1] is -1.0; it must be zero or more"),
+        ("tokens", (0, 5), "tokens[0] is 0.0; it must be greater than zero"),
+        ("tokens", (5, 2), "tokens goes from 5 to 2; it must go upwards"),
+        ("tokens", (1.5, 2), "tokens has 1.5; it must hold whole numbers"),
+        ("compute_capacity", (5.0,), "compute_capacity is (5.0,); it must be two numbers"),
+        ("compute_capacity", 5.0, "compute_capacity is 5.0; it must be two numbers"),
+        ("bandwidth_capacity", (0.0, 1.0), "bandwidth_capacity[0] is 0.0; it must be greater "),
+        ("latency_budget", (1.0, np.nan), "latency_budget[1] is nan; it must be a finite number"),
+        ("compute_cost", (2.0, 1.0), "compute_cost goes from 2.0 to 1.0; it must go upwards"),
+        ("work_per_token_pair", (-1.0, 1.0), "work_per_token_pair[0] is -1.0; it must be"),
+        ("snr_db", (-300.0, 1.0), "snr_db[0] is -300.0; it must be between -200 and 200"),
+        ("profit_factor", 0.0, "profit_factor is 0.0; it must be greater than zero"),
+        ("bandwidth_cost", "0.1", "bandwidth_cost is '0.1'; it must be a number"),
+        ("gap_scale", np.inf, "gap_scale is inf; it must be a finite number"),
+        ("example_ambiguity", 0.5, "example_ambiguity is 0.5; it must be at least zero and less"),
+        ("reward_bounds", (0.0, 0.0), "reward_bounds[1] is 0.0; it must be greater than zero"),
+        ("reward_bounds", (-1.0, 1.0), "reward_bounds[0] is -1.0; it must be zero or more"),
+        ("reward_bounds", (2.0, 1.0), "reward_bounds goes from 2.0 to 1.0; it must go upwards"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(field: str, value: object, message: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        dataclasses.replace(TABLE_III, **{field: value})  # type: ignore[arg-type]
+    assert str(caught.value).startswith(message)
+
+
+def test_a_draw_that_makes_no_market_is_one_sentence() -> None:
+    ranges = dataclasses.replace(TABLE_III, examples=(0,), gap_scale=30.0)
+    with pytest.raises(InvalidInputError) as caught:
+        sample_scenario(1, 1, np.random.default_rng(1), ranges=ranges)
+    assert str(caught.value).startswith("examples of the demand of user mu-1 at provider asp-1 is ")

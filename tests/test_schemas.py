@@ -36,10 +36,10 @@ def test_schemas_are_schemas(kind: str) -> None:
     assert schema(kind)["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
 
 
-def test_there_are_two_schemas() -> None:
+def test_there_are_three_schemas() -> None:
     with pytest.raises(InvalidInputError) as caught:
         schema("market")
-    assert str(caught.value) == "there is no schema 'market'; there are scenario, arrays"
+    assert str(caught.value) == "there is no schema 'market'; there are scenario, arrays, sweep"
 
 
 @pytest.fixture(scope="module")

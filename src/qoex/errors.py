@@ -6,7 +6,8 @@
     ├── InvalidInputError       a value that cannot be: names the field, the place and the value
     │   └── ScenarioError       the same, in a file: names the file too
     ├── InfeasibleMarketError   demands that no allocation can serve within the capacities
-    └── UnavailableSchemeError  a scheme that needs data the market does not carry
+    ├── UnavailableSchemeError  a scheme that needs data the market does not carry
+    └── UnavailableClusterError a cluster that cannot be reached or used
 
 Every message is one sentence that a person can act on; the command line prints it as it is.
 """
@@ -31,6 +32,10 @@ class ScenarioError(InvalidInputError):
 
 class UnavailableSchemeError(QoexError):
     """A scheme that needs data this market does not carry (token counts, for example)."""
+
+
+class UnavailableClusterError(QoexError):
+    """A cluster that cannot be reached or used."""
 
 
 @dataclass(frozen=True)

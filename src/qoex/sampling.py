@@ -5,10 +5,13 @@ Randomness enters as a ``numpy.random.Generator`` only: the same seed gives the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from qoex.checked import not_negative, positive, share, within
 from qoex.errors import InvalidInputError
 from qoex.market import FloatArray
 from qoex.scenario import Defaults, Demand, Provider, Scenario, User
@@ -18,6 +21,15 @@ Interval = tuple[float, float]
 # With feasible=True a provider that could just serve its users gets this much more of both
 # resources: right at the edge QoE is zero and prices are infinite.
 SPARE_CAPACITY = 1.05
+
+_POSITIVE_INTERVALS = (
+    "compute_capacity",
+    "bandwidth_capacity",
+    "latency_budget",
+    "compute_cost",
+    "work_per_token_pair",
+)
+_LARGEST_DECIBELS = 200.0  # as in a scenario file: beyond it the unit must be another one
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,9 @@ class Ranges:
         example_ambiguity: η of every provider (inferred).
         reward_bounds: R^min and R^max of every user, money per ms (chosen).
 
+    Raises:
+        InvalidInputError: a value that cannot be; the message names it.
+
     """
 
     examples: tuple[int, ...] = (2, 4, 6, 8, 10)
@@ -68,6 +83,31 @@ class Ranges:
     example_ambiguity: float = 1.0 / 11.0
 
     reward_bounds: Interval = (1e-4, 10.0)
+
+    def __post_init__(self) -> None:
+        for name in ("profit_factor", "bandwidth_cost", "gap_scale"):
+            positive(name, getattr(self, name))
+        share("example_ambiguity", self.example_ambiguity, below=0.5)
+        for name in (*_POSITIVE_INTERVALS, "tokens"):
+            _interval(name, getattr(self, name), positive)
+        _interval("snr_db", self.snr_db, partial(within, bound=_LARGEST_DECIBELS))
+        _interval("reward_bounds", self.reward_bounds, not_negative)
+        positive("reward_bounds[1]", self.reward_bounds[1])
+        if not self.examples:
+            raise InvalidInputError("examples is empty; it must hold at least one")
+        not_negative("examples", self.examples)
+        for name in ("examples", "tokens"):
+            for value in getattr(self, name):
+                if not isinstance(value, int):
+                    raise InvalidInputError(f"{name} has {value!r}; it must hold whole numbers")
+
+
+def _interval(name: str, ends: Interval, check: Callable[[str, Interval], FloatArray]) -> None:
+    if np.shape(ends) != (2,):
+        raise InvalidInputError(f"{name} is {ends!r}; it must be two numbers")
+    check(name, ends)
+    if ends[0] > ends[1]:
+        raise InvalidInputError(f"{name} goes from {ends[0]!r} to {ends[1]!r}; it must go upwards")
 
 
 TABLE_III = Ranges()
@@ -94,7 +134,8 @@ def sample_scenario(
             either way, but capacities may then lie above their ranges.
 
     Raises:
-        InvalidInputError: N or M is not at least one.
+        InvalidInputError: N or M is not at least one, or what was drawn makes no market (examples
+            that call for a performance gap of one or more, at such ranges).
 
     """
     for name, count in (("providers", providers), ("users", users)):
@@ -112,9 +153,9 @@ def sample_scenario(
     snr_db = rng.uniform(*ranges.snr_db, pairs)
 
     def build(compute: FloatArray, bandwidth: FloatArray) -> Scenario:
-        return Scenario(
-            title=f"Table III, {providers} providers and {users} users",
-            defaults=Defaults(
+        tables: dict[str, object] = {
+            "title": f"Table III, {providers} providers and {users} users",
+            "defaults": Defaults(
                 bandwidth_cost=ranges.bandwidth_cost,
                 gap_scale=ranges.gap_scale,
                 example_ambiguity=ranges.example_ambiguity,
@@ -122,7 +163,7 @@ def sample_scenario(
                 reward_min=ranges.reward_bounds[0],
                 reward_max=ranges.reward_bounds[1],
             ),
-            providers=tuple(
+            "providers": tuple(
                 Provider(
                     name=f"asp-{n + 1}",
                     compute_capacity=float(compute[n]),
@@ -133,8 +174,8 @@ def sample_scenario(
                 )
                 for n in range(providers)
             ),
-            users=tuple(User(name=f"mu-{m + 1}") for m in range(users)),
-            demands=tuple(
+            "users": tuple(User(name=f"mu-{m + 1}") for m in range(users)),
+            "demands": tuple(
                 Demand(
                     user=f"mu-{m + 1}",
                     provider=f"asp-{n + 1}",
@@ -146,7 +187,8 @@ def sample_scenario(
                 for n in range(providers)
                 for m in range(users)
             ),
-        )
+        }
+        return Scenario.parse(tables)
 
     scenario = build(compute_capacity, bandwidth_capacity)
     if not feasible:

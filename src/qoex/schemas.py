@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of both file forms, for editors and for programs.
+"""JSON Schemas (draft 2020-12) of all file forms, for editors and for programs.
 
 The files in ``schemas/`` of the repository are written by ``python -m qoex.schemas schemas``. A
 schema says what each key may hold; that lists match in length and names refer to something is
@@ -20,7 +20,11 @@ from qoex.scenario import Scenario
 from qoex.scenario.tables import DemandFields
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-FILE_NAMES = {"scenario": "scenario.schema.json", "arrays": "arrays.schema.json"}
+FILE_NAMES = {
+    "scenario": "scenario.schema.json",
+    "arrays": "arrays.schema.json",
+    "sweep": "sweep.schema.json",
+}
 
 _MEANING = {
     "work": "a, TFLOPS·ms (eq. 7), one list of M numbers for each of the N providers.",
@@ -40,7 +44,7 @@ _MAY_BE_ZERO = (*PAIR_FIELDS, "reward_min")
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema of a file form: "scenario" or "arrays".
+    """Return the JSON Schema of a file form: "scenario", "arrays" or "sweep".
 
     Raises:
         InvalidInputError: there is no form of that name.
@@ -50,6 +54,8 @@ def schema(kind: str) -> dict[str, Any]:
         return _scenario()
     if kind == "arrays":
         return _arrays()
+    if kind == "sweep":
+        return _sweep()
     raise InvalidInputError(f"there is no schema {kind!r}; there are {', '.join(FILE_NAMES)}")
 
 
@@ -59,7 +65,7 @@ def schema_text(kind: str) -> str:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write both schemas into a folder."""
+    """Write all schemas into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind, name in FILE_NAMES.items():
         write_atomically(folder / name, schema_text(kind))
@@ -79,6 +85,27 @@ def _scenario() -> dict[str, Any]:
         },
     ]
     tables["Defaults"]["allOf"] = [_not_both(*accuracy), _not_both("snr_db", "channel_gain")]
+    return result
+
+
+def _sweep() -> dict[str, Any]:
+    from qoex.experiments.sweep_tables import SweepTables  # loads the kernels with the schemes
+
+    result = {"$schema": DRAFT, **SweepTables.model_json_schema()}
+    random = ("ranges", "drawn", "seeds", "root_seed")
+    result["allOf"] = [
+        {
+            "if": {"properties": {"scenario": {"type": "string"}}, "required": ["scenario"]},
+            "then": {"not": {"anyOf": [{"required": [name]} for name in random]}},
+        },
+        *(
+            {
+                "if": {"properties": {"vary": {"const": name}}},
+                "then": {"not": {"properties": {name: {"type": "integer"}}, "required": [name]}},
+            }
+            for name in ("providers", "users")
+        ),
+    ]
     return result
 
 

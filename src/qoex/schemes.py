@@ -9,6 +9,7 @@ the reward game, and these are other mechanisms. Nor are the implied rewards of 
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,25 +181,43 @@ SCHEMES: dict[str, Scheme] = {
 TOKEN_SCHEMES = frozenset({"token"})
 
 
-def run(name: str, market: Market, tokens: Tokens | None = None) -> Solution:
-    """Return what the scheme of that name makes of a market, everything else at its default.
+def run(name: str, market: Market, tokens: Tokens | None = None, **options: float) -> Solution:
+    """Return what the scheme of that name makes of a market.
 
     Args:
         name: a key of SCHEMES.
         market: N providers × M users.
         tokens: token counts (N×M each), for the schemes that price tokens.
+        options: keyword arguments of the scheme (``options_of``); the others are at their default.
+
+    Raises:
+        InvalidInputError: there is no scheme of that name, or no such option of it.
+        UnavailableSchemeError: the scheme needs token counts and there are none.
+        InfeasibleMarketError: the scheme cannot serve the demands within the capacities.
+    """
+    known = options_of(name)
+    for option in options:
+        if option not in known:
+            raise InvalidInputError(
+                f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}"
+            )
+    scheme = SCHEMES[name]
+    given = (market, tokens) if name in TOKEN_SCHEMES else (market,)
+    return scheme(*given, **options)
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """Return the names of a scheme's keyword arguments.
 
     Raises:
         InvalidInputError: there is no scheme of that name.
-        UnavailableSchemeError: the scheme needs token counts and there are none.
-        InfeasibleMarketError: the scheme cannot serve the demands within the capacities.
     """
     if name not in SCHEMES:
         raise InvalidInputError(
             f"there is no scheme named {name!r}; the schemes are {', '.join(SCHEMES)}"
         )
-    scheme = SCHEMES[name]
-    return scheme(market, tokens) if name in TOKEN_SCHEMES else scheme(market)
+    parameters = inspect.signature(SCHEMES[name]).parameters.values()
+    return tuple(item.name for item in parameters if item.kind is item.KEYWORD_ONLY)
 
 
 def _not_negative(name: str, value: float) -> None:

@@ -19,6 +19,9 @@ import typer
 from typer.core import TyperGroup
 
 from qoex import __version__
+from qoex.cli.exit_codes import NO, NO_READER, UNUSABLE
+from qoex.cli.experiments import sweep
+from qoex.cli.reproduction import reproduce
 from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
 from qoex.cli.terminal import busy, notice, show, width
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
@@ -28,8 +31,6 @@ from qoex.phrases import counted
 
 if TYPE_CHECKING:
     from qoex.solution import Solution
-
-NO, UNUSABLE, NO_READER = 1, 2, 141  # the last is what a shell says of SIGPIPE
 
 # Looser than the 1e-9 of our own solutions, for another program may have stopped earlier.
 VERIFY_TOLERANCE = 1e-6
@@ -268,6 +269,58 @@ def demo() -> None:
     lines = certificate_lines(market, solution, certificate_of(market, solution))
     show([*demo_view(market, solution, width()), "", *lines])
     _require_solved(solution)
+
+
+app.command()(reproduce)
+app.command()(sweep)
+
+
+@app.command()
+def infer(
+    observed: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OBSERVED]",
+            help="Observed table (.csv or .parquet); without one, Table V of the paper.",
+        ),
+    ] = None,
+    profit_factor: Annotated[
+        str | None,
+        typer.Option(metavar="one|per-user|NUMBER", help="Infer one or several, or hold it."),
+    ] = None,
+    bandwidth_cost: Annotated[
+        str | None,
+        typer.Option(metavar="one|per-provider|NUMBER", help="Infer one or several, or hold it."),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Relative error of the numbers, if it is known."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="MARKET", help="Write the market inferred."),
+    ] = None,
+    json: JsonPath = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every pair, however many there are.")
+    ] = False,
+) -> None:
+    """Infer a market's hidden parameters from observed rewards, allocations and QoE."""
+    from qoex.cli.inference import inference_data, run_inference
+    from qoex.cli.inference_view import inference_view
+    from qoex.files import write_market
+
+    if output is not None and output.suffix.lower() not in (".toml", ".json"):
+        raise InvalidInputError(f"{output}: the name of the file must end in .toml or .json")
+    inference = run_inference(observed, profit_factor, bandwidth_cost, noise)
+    if json is None or _put_json(json, inference_data(inference)):
+        show(inference_view(inference, width(), everything=everything))
+    if not inference.status.ok:
+        notice(inference.status)
+        raise typer.Exit(NO)
+    if output is not None:
+        write_market(inference.market, output)
+        notice(f"wrote {output}")
 
 
 def main() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 # A progress bar that comes at once would only flicker where the answer does, too.
 _PATIENCE = 0.7  # seconds
 _REFRESH = 0.1  # seconds
+
+# A log wants to be short, and to tell a stuck run from a slow one all the same.
+_LINE_INTERVAL = 10.0  # seconds
 
 # Tables are made to fit into 80 columns; lines of prose longer than 100 are hard to read.
 _NARROWEST, _WIDEST = 80, 100
@@ -85,6 +90,71 @@ def busy(doing: str) -> Iterator[Progress]:
     finally:
         done.set()
         thread.join()
+
+
+@contextmanager
+def counting(doing: str, things: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on stderr how many things are done of how many, how fast, and how long it will take.
+
+    A terminal gets a bar. Anything else (a log) gets a line now and then.
+
+    Yields:
+        What is to be told the number done and the total, whenever it changes.
+    """
+    if not sys.stderr.isatty():
+        yield _LineNowAndThen(doing, things)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn(doing, markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("left", markup=False),
+    )
+    with Bar(*columns, console=_console(sys.stderr), transient=True) as bar:
+        task = bar.add_task(things, total=None)
+        pace = _Pace()
+
+        def show_done(done: int, total: int) -> None:
+            description = f"{things}, {pace.rate(done):.3g}/s" if done else things
+            bar.update(task, completed=done, total=total, description=description)
+
+        yield show_done
+
+
+class _Pace:
+    """How fast things are done, from the first call on."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def rate(self, done: int) -> float:
+        """Return how many were done per second so far."""
+        return done / max(time.monotonic() - self._start, 1e-9)
+
+
+class _LineNowAndThen:
+    """Progress for a file: a line every few seconds, and none of what is over before."""
+
+    def __init__(self, doing: str, things: str) -> None:
+        self._doing, self._things = doing, things
+        self._pace = _Pace()
+        self._next = time.monotonic() + _LINE_INTERVAL
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how many are done, of how many."""
+        if time.monotonic() < self._next or not done:
+            return
+        self._next = time.monotonic() + _LINE_INTERVAL
+        rate = self._pace.rate(done)
+        left = timedelta(seconds=round((total - done) / rate))
+        notice(
+            f"{self._doing}: {done} of {total} {self._things}, {rate:.3g} per second, {left} left"
+        )
 
 
 def _draw(doing: str, progress: Progress, done: threading.Event) -> None:

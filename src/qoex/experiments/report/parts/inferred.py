@@ -1,0 +1,83 @@
+"""Hidden parameters as Table V determines them, and how tightly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qoex.experiments.report.folder import Folder
+from qoex.experiments.report.numbers import Interval, Number
+from qoex.experiments.report.sources import Table
+
+_TABLE = "inferred"
+
+# Field of a market → symbol of the paper, meaning and unit.
+_FIELDS = {
+    "profit_factor": ("μ", "profit factor", "money"),
+    "compute_cost": ("c", "unit cost of compute", "money/TFLOPS"),
+    "bandwidth_cost": ("d", "unit cost of bandwidth", "money/MHz"),
+    "work": ("a", "work", "TFLOPS·ms"),
+    "traffic": ("b", "traffic", "MHz·ms"),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hidden parameter.
+
+    Attributes:
+        symbol: of the paper; empty where the field has none.
+        meaning: in words.
+        place: of which provider, user or pair; empty where all share it.
+        unit: nothing where it has none.
+        value: the best fit, with what the data allow; no ends where they do not bound it.
+        verdict: whether, and how well, the data pin it down.
+    """
+
+    symbol: str
+    meaning: str
+    place: str
+    unit: str
+    value: Interval
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What Table V reveals.
+
+    Attributes:
+        parameters: one by one.
+        largest: the greatest error of the numbers of Table V at these parameters, relative.
+        rms: their root mean square.
+    """
+
+    parameters: tuple[Parameter, ...]
+    largest: Number | None
+    rms: Number | None
+
+
+def inferred(folder: Folder) -> Inferred | None:
+    """Return what was inferred, or None where nothing was."""
+    table = folder.tables.get(_TABLE)
+    if table is None:
+        return None
+    return Inferred(
+        parameters=tuple(
+            _parameter(table.where(parameter=name)) for name in table.values("parameter")
+        ),
+        largest=table.number("max", "largest_error", decimals=2, percent=True),
+        rms=table.number("max", "rms_error", decimals=2, percent=True),
+    )
+
+
+def _parameter(row: Table) -> Parameter:
+    field, place, verdict = row.rows.select("field", "place", "verdict").row(0)
+    symbol, meaning, unit = _FIELDS.get(field, ("", field, ""))
+    return Parameter(
+        symbol=symbol,
+        meaning=meaning,
+        place=place or "",
+        unit=unit,
+        value=row.fitted("value", "low", "high"),
+        verdict=verdict or "",
+    )

@@ -1,0 +1,111 @@
+"""What an experiment is to all that run, keep and describe it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Protocol
+
+from qoex.experiments.provenance import package_version
+
+Row = dict[str, Any]
+Task = tuple[int, int]  # which of several studies, which seed
+
+
+class Study(Protocol):
+    """An experiment as a value: it can be sent to another process, and run there seed by seed."""
+
+    @property
+    def name(self) -> str:
+        """The stem of its table's file name."""
+        ...
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Column → type of its table, in order; one of them is ``seed``.
+
+        The types are "text", "whole", "real" and "flag" (true or false).
+        """
+        ...
+
+    @property
+    def rows_per_seed(self) -> int:
+        """How many rows every seed gives."""
+        ...
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nothing in it is random, so that it has rows for seed 0 only."""
+        ...
+
+    def rows(self, seed: int) -> Sequence[Row]:
+        """Return the rows of one seed, the same ones in every process.
+
+        A point that cannot be solved is a row that says why, never an error or a gap.
+        """
+        ...
+
+    def parameters(self) -> dict[str, Any]:
+        """Return all that the rows of a seed depend on but the code, as JSON can hold it."""
+        ...
+
+
+def compute(study: Study, task: Task) -> tuple[Task, Sequence[Row]]:
+    """Return a task with its rows."""
+    return task, study.rows(task[1])
+
+
+def fingerprint(study: Study) -> str:
+    """Return what tells this study from any other, and from itself under other code.
+
+    Its title does not count: better words for an experiment must not cost its rows.
+    """
+    parameters = {key: value for key, value in study.parameters().items() if key != "title"}
+    text = json.dumps([study.name, code_identity(), parameters], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# Modules and folders whose change cannot change a row: they only start, keep, draw, judge or print.
+_WITHOUT_EFFECT = frozenset(
+    {
+        "cli",
+        "explain",
+        "schemas",
+        "experiments/claims",
+        "experiments/cluster",
+        "experiments/interrupts",
+        "experiments/intervals",
+        "experiments/lock",
+        "experiments/paper",  # all that is in it is among the parameters
+        "experiments/plots",
+        "experiments/provenance",
+        "experiments/report",
+        "experiments/reproduction",
+        "experiments/runners",
+        "experiments/running",
+        "experiments/sweep_file",
+    }
+)
+
+
+@cache
+def code_identity() -> str:
+    """Return the version and a digest of the sources that rows depend on."""
+    digest = hashlib.sha256()
+
+    def add(folder: Traversable, prefix: str) -> None:
+        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+            name = f"{prefix}{entry.name}"
+            if name.removesuffix(".py") in _WITHOUT_EFFECT:
+                continue
+            if entry.is_dir():
+                add(entry, f"{name}/")
+            elif name.endswith((".py", ".toml")):
+                digest.update(name.encode() + entry.read_bytes())
+
+    add(files("qoex"), "")
+    return f"{package_version('qoex')} {digest.hexdigest()[:16]}"

@@ -1,0 +1,299 @@
+"""Claims on real tables of few seeds: numbers by a second way, and the truth of what is said."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, stdev
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from qoex import equilibrium, schemes
+from qoex.experiments.case_study import CaseStudy
+from qoex.experiments.claims import CLAIMS, Judged, Verdict, judge
+from qoex.experiments.intervals import Estimate
+from qoex.experiments.paper import paper_sweeps
+from qoex.experiments.study import Study
+from qoex.sampling import TABLE_III, sample_scenario
+from qoex.table_v import TABLE_V, table_iv_market
+
+SEEDS = 5
+USERS = (5, 10, 15, 20, 25)
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pl.DataFrame]:
+    studies: list[Study] = [*paper_sweeps(), CaseStudy()]
+    return {
+        study.name: pl.DataFrame(
+            [row for seed in range(1 if study.fixed else SEEDS) for row in study.rows(seed)],
+            infer_schema_length=None,
+        )
+        for study in studies
+    }
+
+
+@pytest.fixture(scope="module")
+def judged(tables: dict[str, pl.DataFrame]) -> dict[str, Judged]:
+    return {item.claim.id: item for item in judge(CLAIMS, tables)}
+
+
+Key = tuple[int, int, str]  # seed, point, scheme
+
+
+def lookup(table: pl.DataFrame, column: str) -> dict[Key, float]:
+    return {
+        (row["seed"], row["point"], row["scheme"]): row[column]
+        for row in table.iter_rows(named=True)
+        if row["outcome"] == "solved"
+    }
+
+
+def by_hand(values: list[float]) -> tuple[float, float, float]:
+    """Mean and interval of few numbers, by another library's quantile."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return fmean(values), fmean(values) - half, fmean(values) + half
+
+
+def ends(found: Estimate) -> tuple[float, float, float]:
+    return found.mean, found.low, found.high
+
+
+def shown(item: Judged, label: str) -> Estimate:
+    (found,) = [n.estimate for n in (*item.ours, *item.companions) if n.label == label]
+    return found
+
+
+def test_a_usage_reduction_by_hand(
+    tables: dict[str, pl.DataFrame], judged: dict[str, Judged]
+) -> None:
+    per_seed = []
+    compute, bandwidth = (
+        lookup(tables["users"], name) for name in ("compute_usage", "bandwidth_usage")
+    )
+    for seed in range(SEEDS):
+        saved = [
+            1 - usage[seed, point, "proposed"] / usage[seed, point, "ratio-5"]
+            for usage in (compute, bandwidth)
+            for point in range(5)
+        ]
+        per_seed.append(100 * fmean(saved))
+    item = judged["VI-C.users-usage-vs-ratio-5"]
+    assert ends(shown(item, "mean reduction")) == pytest.approx(by_hand(per_seed))
+    alone = [
+        100 * fmean(1 - compute[s, k, "proposed"] / compute[s, k, "ratio-5"] for k in range(5))
+        for s in range(SEEDS)
+    ]
+    assert ends(shown(item, "compute usage alone")) == pytest.approx(by_hand(alone))
+
+
+def test_a_reduction_of_the_summary_by_hand(
+    tables: dict[str, pl.DataFrame], judged: dict[str, Judged]
+) -> None:
+    costs = [lookup(tables[name], "user_cost") for name in ("users", "providers")]
+    joint = ("ratio-5", "ratio-1", "token")
+    item = judged["VI-C.summary-user-cost"]
+    for label, others in (
+        ("mean reduction", (*joint, "only-f", "only-b")),
+        ("against ratio-5, ratio-1, token alone", joint),
+    ):
+        per_seed = [
+            100
+            * fmean(
+                1 - cost[seed, point, "proposed"] / cost[seed, point, other]
+                for cost in costs
+                for point in range(5)
+                for other in others
+                if (seed, point, "proposed") in cost and (seed, point, other) in cost
+            )
+            for seed in range(SEEDS)
+        ]
+        assert ends(shown(item, label)) == pytest.approx(by_hand(per_seed))
+
+
+def test_a_trend_and_an_order_by_hand(
+    tables: dict[str, pl.DataFrame], judged: dict[str, Judged]
+) -> None:
+    utility = lookup(tables["providers"], "user_utility")
+    change = [utility[s, 4, "proposed"] - utility[s, 0, "proposed"] for s in range(SEEDS)]
+    found = shown(judged["VI-A.providers-user-utility"], "change, N = 1 → 5")
+    assert ends(found) == pytest.approx(by_hand(change))
+    cost = lookup(tables["users"], "provider_cost")
+    excess = [
+        fmean(cost[s, k, "token"] - cost[s, k, "proposed"] for k in range(5)) for s in range(SEEDS)
+    ]
+    item = judged["VI-C.users-provider-cost-lowest"]
+    label = "token less proposed, mean over points"
+    assert ends(shown(item, label)) == pytest.approx(by_hand(excess))
+    qoe = lookup(tables["users"], "mean_qoe")
+    less = [
+        fmean(qoe[s, k, "proposed"] - qoe[s, k, "token"] for k in range(5)) for s in range(SEEDS)
+    ]
+    label = "mean QoE, proposed less token"
+    assert ends(shown(item, label)) == pytest.approx(by_hand(less))
+
+
+def test_a_range_and_a_spread_by_hand(
+    tables: dict[str, pl.DataFrame], judged: dict[str, Judged]
+) -> None:
+    cost = lookup(tables["users"], "user_cost")
+    points = [[cost[s, k, "ratio-1"] for s in range(SEEDS)] for k in range(5)]
+    means = [fmean(values) for values in points]
+    least, most = int(np.argmin(means)), int(np.argmax(means))
+    item = judged["VI-C.users-user-cost-ratio-1"]
+    low, high = item.ours
+    assert low.label == f"least, at M = {USERS[least]}"
+    assert high.label == f"greatest, at M = {USERS[most]}"
+    assert ends(low.estimate) == pytest.approx(by_hand(points[least]))
+    assert ends(high.estimate) == pytest.approx(by_hand(points[most]))
+    # Where no seed on its own moves the extremes, the jackknife is the delta method's near kin.
+    utility = lookup(tables["users"], "user_utility")
+    curve = np.array([[utility[s, k, "proposed"] for k in range(5)] for s in range(SEEDS)])
+
+    def spread(rows: np.ndarray) -> float:
+        means = rows.mean(axis=0)
+        return float(100 * (means.max() - means.min()) / means.mean())
+
+    whole = spread(curve)
+    pseudo = [SEEDS * whole - (SEEDS - 1) * spread(np.delete(curve, s, 0)) for s in range(SEEDS)]
+    _, lower, upper = by_hand(pseudo)
+    half = (upper - lower) / 2
+    found = judged["VI-A.users-user-utility"].ours[0].estimate
+    assert ends(found) == pytest.approx((whole, whole - half, whole + half))
+
+
+def test_table_v_is_met_number_by_number(judged: dict[str, Judged]) -> None:
+    solution = equilibrium.solve(table_iv_market())
+    errors = [getattr(solution, field) / printed - 1 for field, printed in TABLE_V.items()]
+    worst = max(np.concatenate([item.ravel() for item in errors]), key=abs)
+    item = judged["VI-B.table-v"]
+    assert item.ours[0].estimate.mean == pytest.approx(100 * worst)
+    rms = 100 * np.sqrt(np.mean(np.square(errors)))
+    assert item.ours[1].estimate.mean == pytest.approx(rms)
+    for name, found in judged.items():
+        if name.startswith("VI-B"):
+            assert found.verdict is Verdict.AGREES
+
+
+def test_every_claim_is_judged_with_numbers_under_labels_of_their_own(
+    judged: dict[str, Judged],
+) -> None:
+    for item in judged.values():
+        for outcome in filter(None, (item.main, item.variant)):
+            labels = [number.label for number in outcome.finding.numbers]
+            assert labels, item.claim.id
+            assert len(set(labels)) == len(labels), item.claim.id
+            assert len(outcome.companions) == 5 * len(item.claim.trade)
+
+
+def test_whatever_is_not_met_says_why(judged: dict[str, Judged]) -> None:
+    for item in judged.values():
+        assert bool(item.why) == (item.verdict is not Verdict.AGREES)
+        if item.verdict is Verdict.DIFFERS:
+            assert item.why == item.claim.why
+
+
+# What the reasons say.
+
+
+def test_users_of_table_v_pay_what_is_said() -> None:
+    paid = (TABLE_V["rewards"] * TABLE_V["qoe"]).sum(axis=0)
+    assert paid.round().tolist() == [62, 85, 83]
+
+
+def test_a_provider_with_slack_capacity_earns_what_is_said() -> None:
+    market = table_iv_market()
+    solution = equilibrium.solve(market)
+    cost = market.compute_cost[:, None], market.bandwidth_cost[:, None]
+    weight = np.sqrt(market.work * cost[0]) + np.sqrt(market.traffic * cost[1])
+    rewards = solution.rewards
+    earned = (rewards * market.latency_budget - 2 * weight * np.sqrt(rewards)).sum(axis=1)
+    assert solution.provider_utility == pytest.approx(earned)
+
+
+def test_what_provider_1_earns_rises_and_then_falls_with_the_weight_of_the_demand(
+    tables: dict[str, pl.DataFrame],
+) -> None:
+    lax_to_strict = tables["accuracy-table-iv"]["first_provider_utility"].reverse().to_numpy()
+    assert lax_to_strict[0] < lax_to_strict.max() > lax_to_strict[-1]
+    assert (np.diff(tables["output-tokens-table-iv"]["first_provider_utility"]) < 0).all()
+
+
+def test_reward_falls_more_slowly_than_qoe_grows_with_the_budget(
+    tables: dict[str, pl.DataFrame],
+) -> None:
+    rows = tables["latency-budget-table-iv"]
+    reward, qoe = rows["first_reward"], rows["first_qoe"]
+    assert (reward.diff().drop_nulls() < 0).all()
+    assert reward[-1] * qoe[-1] > reward[0] * qoe[0]
+
+
+def test_the_greater_total_costs_users_at_least_as_many_times_more(
+    tables: dict[str, pl.DataFrame],
+) -> None:
+    for name in ("users", "providers", "users-ample", "providers-ample"):
+        cost = lookup(tables[name], "user_cost")
+        for (seed, point, scheme), value in cost.items():
+            if scheme == "ratio-1":
+                assert cost[seed, point, "ratio-5"] >= 5 * value * (1 - 1e-9)
+    assert 5 * 729 > 3223
+
+
+def test_the_cost_of_handing_out_all_compute_is_what_is_said() -> None:
+    cost, capacity = fmean(TABLE_III.compute_cost), fmean(TABLE_III.compute_capacity)
+    assert round(cost * capacity) == 402
+    assert 419.68 / (cost * capacity) == pytest.approx(1.04, abs=0.005)
+    assert (TABLE_III.bandwidth_cost, TABLE_III.compute_cost) == (0.15, (21.33, 24.60))
+
+
+def test_under_token_a_provider_answers_as_if_it_were_alone() -> None:
+    scenario = sample_scenario(3, 4, np.random.default_rng(5), feasible=True)
+    market, tokens = scenario.market(), scenario.tokens()
+    together = schemes.run("token", market, tokens)
+    smaller = sample_scenario(3, 4, np.random.default_rng(5), feasible=True)
+    first = smaller.model_copy(
+        update={
+            "providers": smaller.providers[:1],
+            "demands": tuple(d for d in smaller.demands if d.provider == "asp-1"),
+        }
+    )
+    alone = schemes.run("token", first.market(), first.tokens())
+    assert alone.compute[0] == pytest.approx(together.compute[0])
+    assert alone.bandwidth[0] == pytest.approx(together.bandwidth[0])
+
+
+def test_only_b_hands_out_all_compute_but_for_pairs_that_it_does_not_serve(
+    tables: dict[str, pl.DataFrame],
+) -> None:
+    rows = tables["users-ample"].filter(pl.col("scheme") == "only-b")
+    whole = rows.filter(pl.col("served_pairs") == pl.col("demanded_pairs"))
+    assert whole.height
+    assert whole["compute_usage"].to_numpy() == pytest.approx(1.0)
+    assert (
+        rows.filter(pl.col("served_pairs") < pl.col("demanded_pairs"))["compute_usage"] < 1 - 1e-6
+    ).all()
+    own = tables["users-ample"].filter(pl.col("scheme") == "proposed")
+    assert (rows["bandwidth_usage"] < own["bandwidth_usage"]).all()
+
+
+def test_compute_runs_short_under_table_iii_and_less_where_it_is_ample(
+    tables: dict[str, pl.DataFrame],
+) -> None:
+    def usage(name: str, users: int) -> float:
+        found = lookup(tables[name], "compute_usage")
+        return fmean(found[s, users // 5 - 1, "proposed"] for s in range(SEEDS))
+
+    assert usage("users", 25) > 0.9
+    assert usage("users-ample", 25) < usage("users", 25)
+
+
+def test_the_saving_of_users_depends_on_whom_proposed_is_compared_with(
+    judged: dict[str, Judged],
+) -> None:
+    item = judged["VI-C.summary-user-cost"]
+    assert shown(item, "against only-f alone").mean < 0
+    assert shown(item, "against only-b alone").mean < -100
+    assert shown(item, "of the means").mean > 0
+    assert shown(item, "against ratio-5, ratio-1, token alone").mean > 0

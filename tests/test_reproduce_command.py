@@ -1,0 +1,69 @@
+"""``qoex reproduce`` from the shell's side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from commands import qoex_command
+from qoex.cli.reproduction_view import went_wrong
+
+
+def test_it_computes_draws_and_reports(tmp_path: Path) -> None:
+    result = qoex_command("reproduce", "table5", "fig3", "-o", tmp_path, "--seeds", 1, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "94 points in 3 tables." in result.stdout
+    assert "VI-B" in result.stdout
+    assert "VI-C" not in result.stdout  # its tables are not there
+    assert f"wrote {tmp_path / 'report.html'}" in result.stderr
+    assert (tmp_path / "figures" / "fig3.svg").exists()
+    assert (tmp_path / "tables" / "table-v.parquet").exists()
+
+
+def test_a_second_run_finds_everything_done(tmp_path: Path) -> None:
+    arguments = ("reproduce", "fig3", "-o", tmp_path, "--seeds", 1, "--format", "md", "--jobs", 1)
+    assert qoex_command(*arguments).exit_code == 0
+    table = tmp_path / "tables" / "accuracy-bound.parquet"
+    before = table.stat().st_mtime_ns
+    assert qoex_command(*arguments).exit_code == 0
+    assert table.stat().st_mtime_ns == before
+    assert not (tmp_path / "report.html").exists()
+    assert (tmp_path / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fig9",), "there is no item 'fig9' to reproduce"),
+        (("fig3", "--quick", "--seeds", 3), "--quick and --seeds exclude each other"),
+        (("fig3", "--format", "pdf"), "there is no report format 'pdf'"),
+        (("fig3", "--jobs", "0"), "--jobs is '0'"),
+    ],
+)
+def test_what_cannot_be_asked_for_changes_nothing(
+    tmp_path: Path, arguments: tuple[object, ...], message: str
+) -> None:
+    result = qoex_command("reproduce", *arguments, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "outcome", "wrong"),
+    [
+        ("users", "solved", False),
+        ("users", "infeasible", False),
+        ("users", "unsolved", True),
+        ("users", "failed", True),
+        ("appendix-a", "unsolved", False),
+        ("appendix-a", "failed", True),
+    ],
+)
+def test_only_a_method_that_breaks_its_promise_goes_wrong(
+    table: str, outcome: str, wrong: bool
+) -> None:
+    frame = pl.DataFrame({"outcome": ["solved", outcome]})
+    assert went_wrong({"other": pl.DataFrame({"x": [1]}), table: frame}) is wrong

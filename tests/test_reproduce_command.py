@@ -8,7 +8,10 @@ import polars as pl
 import pytest
 
 from commands import qoex_command
-from qoex.cli.reproduction_view import went_wrong
+from qoex.cli.reproduction_view import reproduction_view, went_wrong
+from qoex.experiments.claims import CLAIMS, Finding, Judged, Number, Outcome, Verdict, judge
+from qoex.experiments.intervals import Estimate
+from small_reproduction import reproduction
 
 
 def test_it_computes_draws_and_reports(tmp_path: Path) -> None:
@@ -52,18 +55,44 @@ def test_what_cannot_be_asked_for_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("table", "outcome", "wrong"),
+    ("method", "outcome", "wrong"),
     [
-        ("users", "solved", False),
-        ("users", "infeasible", False),
-        ("users", "unsolved", True),
-        ("users", "failed", True),
-        ("appendix-a", "unsolved", False),
-        ("appendix-a", "failed", True),
+        (None, "solved", False),
+        (None, "infeasible", False),
+        (None, "unsolved", True),
+        (None, "failed", True),
+        ("dual-perturbation", "unsolved", False),
+        ("dual-perturbation", "failed", True),
+        ("capacity-prices", "unsolved", True),
     ],
 )
 def test_only_a_method_that_breaks_its_promise_goes_wrong(
-    table: str, outcome: str, wrong: bool
+    method: str | None, outcome: str, wrong: bool
 ) -> None:
     frame = pl.DataFrame({"outcome": ["solved", outcome]})
-    assert went_wrong({"other": pl.DataFrame({"x": [1]}), table: frame}) is wrong
+    if method is not None:
+        frame = frame.with_columns(method=pl.lit(method))
+    assert went_wrong({"other": pl.DataFrame({"x": [1]}), "some": frame}) is wrong
+
+
+def test_what_has_no_result_is_counted_by_its_kind() -> None:
+    outcomes = ["solved", "unsolved", "unsolved", "failed"]
+    runs = pl.DataFrame({"outcome": outcomes}).with_columns(method=pl.lit("dual-perturbation"))
+    points = pl.DataFrame({"outcome": ["solved", "infeasible", "unsolved"]})
+    [line] = reproduction_view([], {"runs": runs, "points": points}, 80)
+    assert line == (
+        "7 points in 2 tables; without a result: 1 failed, 1 infeasible and 1 unsolved; "
+        "2 runs of Algorithm 1 did not stop in time."
+    )
+
+
+def test_statements_that_differ_are_told_with_their_reason() -> None:
+    judged = judge(CLAIMS, {"table-v": pl.read_parquet(reproduction() / "tables/table-v.parquet")})
+    claim = judged[0].claim
+    finding = Finding(Verdict.DIFFERS, (Number("change", Estimate(1.0, 0.5, 1.5, 3), "ms"),), "x")
+    made = Judged(claim, Outcome(("users",), finding))
+    view = reproduction_view([made, *judged], {}, 80)
+    text = " ".join(line for line in view if isinstance(line, str))
+    assert "6 statements of the paper" in text  # the five of section VI-B besides
+    assert claim.statement in " ".join(text.split())
+    assert text.count("* ") == 1

@@ -21,11 +21,13 @@ from typer.core import TyperGroup
 from qoex import __version__
 from qoex.cli.exit_codes import NO, NO_READER, UNUSABLE
 from qoex.cli.experiments import sweep
+from qoex.cli.infer import infer
+from qoex.cli.json_output import JsonPath, put_json
 from qoex.cli.reproduction import reproduce
 from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
 from qoex.cli.terminal import busy, notice, show, width
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
-from qoex.files import read_market, read_market_and_tokens, write_atomically
+from qoex.files import read_market, read_market_and_tokens
 from qoex.market import Market
 from qoex.phrases import counted
 
@@ -90,10 +92,6 @@ app = typer.Typer(
 MarketFile = Annotated[
     Path, typer.Argument(metavar="MARKET", help="File of the market (.toml or .json).")
 ]
-JsonPath = Annotated[
-    str | None,
-    typer.Option("--json", metavar="PATH", help="Write JSON to a file, or with - print it alone."),
-]
 
 
 @app.callback()
@@ -148,7 +146,7 @@ def solve(
         raise QoexError(f"{reason}: --admit count drops the fewest") from None
     remarks += solution.notes
     certificate = certificate_of(market, solution)
-    if json is None or _put_json(json, solution_data(market, solution, certificate, dropped)):
+    if json is None or put_json(json, solution_data(market, solution, certificate, dropped)):
         heading = f"{_size(market)}, {solution.method}, {counted(solution.steps, 'step')}"
         tables = solution_view(market, solution, certificate, width=width(), everything=everything)
         lines = certificate_lines(market, solution, certificate)
@@ -196,7 +194,7 @@ def compare(market_file: MarketFile, json: JsonPath = None) -> None:
     choose_kernels(market)
     with busy("running the schemes") as progress:
         outcomes = run_all(market, tokens, progress=progress.share)
-    if json is None or _put_json(json, comparison_data(outcomes)):
+    if json is None or put_json(json, comparison_data(outcomes)):
         show([_size(market), *comparison_view(outcomes, width())])
     if any(item.solution is not None and item.metrics is None for item in outcomes):
         raise typer.Exit(NO)
@@ -273,54 +271,7 @@ def demo() -> None:
 
 app.command()(reproduce)
 app.command()(sweep)
-
-
-@app.command()
-def infer(
-    observed: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[OBSERVED]",
-            help="Observed table (.csv or .parquet); without one, Table V of the paper.",
-        ),
-    ] = None,
-    profit_factor: Annotated[
-        str | None,
-        typer.Option(metavar="one|per-user|NUMBER", help="Infer one or several, or hold it."),
-    ] = None,
-    bandwidth_cost: Annotated[
-        str | None,
-        typer.Option(metavar="one|per-provider|NUMBER", help="Infer one or several, or hold it."),
-    ] = None,
-    noise: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Relative error of the numbers, if it is known."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="MARKET", help="Write the market inferred."),
-    ] = None,
-    json: JsonPath = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Print every pair, however many there are.")
-    ] = False,
-) -> None:
-    """Infer a market's hidden parameters from observed rewards, allocations and QoE."""
-    from qoex.cli.inference import inference_data, run_inference
-    from qoex.cli.inference_view import inference_view
-    from qoex.files import write_market
-
-    if output is not None and output.suffix.lower() not in (".toml", ".json"):
-        raise InvalidInputError(f"{output}: the name of the file must end in .toml or .json")
-    inference = run_inference(observed, profit_factor, bandwidth_cost, noise)
-    if json is None or _put_json(json, inference_data(inference)):
-        show(inference_view(inference, width(), everything=everything))
-    if not inference.status.ok:
-        notice(inference.status)
-        raise typer.Exit(NO)
-    if output is not None:
-        write_market(inference.market, output)
-        notice(f"wrote {output}")
+app.command()(infer)
 
 
 def main() -> None:
@@ -333,19 +284,6 @@ def main() -> None:
 
 def _size(market: Market) -> str:
     return f"{counted(market.providers, 'provider')}, {counted(market.users, 'user')}"
-
-
-def _put_json(path: str, data: dict[str, Any]) -> bool:
-    """Write JSON, and return whether stdout is left for people."""
-    from qoex.solution_file import json_text
-
-    text = json_text(data)
-    if path == "-":
-        print(text, end="", flush=True)
-        return False
-    write_atomically(path, text)
-    notice(f"wrote {path}")
-    return True
 
 
 def _require_solved(solution: Solution) -> None:

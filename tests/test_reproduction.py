@@ -60,9 +60,10 @@ def test_variants_can_be_left_out() -> None:
     assert found == {"users", "appendix-a"}
 
 
-def test_panels_are_drawn_as_soon_as_their_table_is_complete(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_panels_are_drawn_as_soon_as_their_table_is_complete(jobs: int, tmp_path: Path) -> None:
     drawn: list[str] = []
-    with drawing_aside(tmp_path, 1) as draw:
+    with drawing_aside(tmp_path, jobs) as draw:
 
         def told(name: str) -> None:
             assert (tmp_path / "tables" / f"{name}.json").exists()
@@ -75,6 +76,19 @@ def test_panels_are_drawn_as_soon_as_their_table_is_complete(tmp_path: Path) -> 
     before = (tmp_path / "figures" / "fig3.svg").stat().st_mtime_ns
     present(tmp_path, drawn=drawn)
     assert (tmp_path / "figures" / "fig3.svg").stat().st_mtime_ns == before
+
+
+def test_an_interruption_does_not_wait_for_what_is_still_to_be_drawn(tmp_path: Path) -> None:
+    run_studies(studies_of(["fig3"]), tmp_path / "tables", [0], LocalRunner(1))
+
+    def interrupted() -> None:
+        with drawing_aside(tmp_path, 1) as draw:
+            for _ in range(1000):  # some minutes' worth
+                draw("accuracy-bound")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
 
 
 def test_a_figure_that_cannot_be_drawn_is_not_passed_over(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Evaluation:
         pull: what the users' own pull was computed from.
         use: 2N, TFLOPS then MHz.
         use_by_prices: 2N×5N, derivative of use by (x, y, E1, E2, E3) of each provider.
-        gain_by_prices: derivative of p by the same, one row per user (kept for marginal pairs).
+        gain_by_prices: derivative of p of its user by the same, one row per marginal pair.
     """
 
     slack: FloatArray
@@ -136,10 +136,9 @@ class PriceSystem:
             self.low, self.high = np.sqrt(market.reward_min), np.sqrt(market.reward_max)
         self.marginal_pairs: list[tuple[int, int]] = []
         self.sweeps = 0
-        n, m = market.work.shape
+        n = market.providers
         self._use, self._use_by_prices = np.empty(2 * n), np.empty((2 * n, 5 * n))
         self._pair, self._row = np.empty((n, 7)), np.empty(5 * n)
-        self._gain_by_prices = np.empty((m, 5 * n))
 
     def origin(self) -> Point:
         """Return the point at which every capacity is slack and nothing is known of the users."""
@@ -161,6 +160,11 @@ class PriceSystem:
         prices = self.root_cost * np.exp(np.maximum(point.z - 1.0, 0.0))
         x, y = prices[:n].copy(), prices[n:].copy()
         served = np.empty_like(self.root_work)
+        kept_row = np.full(self.market.users, -1)
+        users = np.array([m for _, m in self.marginal_pairs], dtype=np.int64)
+        kept_users, row_of_pair = np.unique(users, return_inverse=True)
+        kept_row[kept_users] = np.arange(kept_users.size)
+        kept = np.empty((kept_users.size, 5 * n))
         sweep(
             self.root_work,
             self.root_traffic,
@@ -179,7 +183,8 @@ class PriceSystem:
             self._use_by_prices,
             self._pair,
             self._row,
-            self._gain_by_prices,
+            kept_row,
+            kept,
         )
         self.sweeps += 1
         threshold = self.root_work * x[:, None] + self.root_traffic * y[:, None]
@@ -203,7 +208,7 @@ class PriceSystem:
             pull=own,
             use=self._use.copy(),
             use_by_prices=self._use_by_prices.copy(),
-            gain_by_prices=self._gain_by_prices.copy() if self.marginal_pairs else np.empty((0, 0)),
+            gain_by_prices=kept[row_of_pair],
         )
 
     def jacobian(self, point: Point, at: Evaluation) -> FloatArray:
@@ -235,7 +240,7 @@ class PriceSystem:
             row[5 * k] = -self.root_work[k, m] / height
             row[5 * k + 1] = -self.root_traffic[k, m] / height
             if self.low[m] < np.sqrt(point.marginal[m]) < self.high[m]:
-                row += 0.5 * at.gain_by_prices[m] / point.marginal[m]
+                row += 0.5 * at.gain_by_prices[j] / point.marginal[m]
             matrix[2 * n + j] = row @ inputs
         return matrix
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from math import exp, log, sqrt
 
-from qoex.kernels import Floats, kernel
+from qoex.kernels import Floats, Integers, kernel
 
 # Newton stops when ln p is right to a few units in the last place of a double near ln μ.
 _LOG_TOLERANCE = 4e-15
@@ -186,13 +186,15 @@ def sweep(
     jacobian: Floats,
     out: Floats,
     response: Floats,
-    response_all: Floats,
+    kept_row: Integers,
+    kept: Floats,
 ) -> None:
     """Let every user reply to the prices; fill the sums and their Jacobian.
 
     wanted (N×M) and marginal (M) are warm starts and results (v and p), served (N×M) is s,
     use (2N) holds compute then bandwidth, jacobian is 2N×5N by (x, y, E1, E2, E3) of each provider,
-    response_all (M×5N) is the derivative of p; out (N×7) and response (5N) are scratch.
+    kept has rows of 5N for the derivative of p of those users whose kept_row (M) is not negative;
+    out (N×7) and response (5N) are scratch.
     """
     providers, users = budget.shape
     columns = 5 * providers
@@ -244,8 +246,9 @@ def sweep(
             else:
                 for j in range(5):
                     response[base + j] = 0.0
-        for j in range(columns):
-            response_all[m, j] = response[j]
+        if kept_row[m] >= 0:
+            for j in range(columns):
+                kept[kept_row[m], j] = response[j]
         for n in range(providers):
             served[n, m] = 0.0
             if budget[n, m] > 0.0:

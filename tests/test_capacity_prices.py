@@ -6,20 +6,22 @@ import pytest
 from markets import Family, random_market
 from qoex.capacity_prices import Conduct, Point, PriceSystem
 from qoex.market import FloatArray
+from qoex.population import Here, Population
 from qoex.pull import pull
 
 
 def point_in(system: PriceSystem, rng: np.random.Generator) -> Point:
     """Return a point with some capacities below and some above the kink, and a marginal pair."""
     point = system.origin()
-    n = system.market.providers
+    n = system.users.providers
     point.z = (
         rng.choice([0.3, 0.8, 1.4, 2.2], 2 * n) if system.strategic else 1.0 + rng.random(2 * n)
     )
     if system.strategic:
-        system.marginal_pairs[:] = [(0, 1), (n - 1, 2)]
+        for pair in ((0, 1), (n - 1, 2)):
+            system.add_marginal_pair(point, pair)
         point.alpha = np.array([0.4, 0.7])
-        point.floor[1, 3] = True
+        point.floors[:, 1] += [0.1, 0.1, 0.05]
     return point
 
 
@@ -30,10 +32,10 @@ def test_jacobian_agrees_with_central_differences(conduct: Conduct, family: Fami
     agreed, columns = 0, 0
     for _ in range(6):
         market = random_market(rng, 3, 5, family)
-        system = PriceSystem(market, conduct)
-        point = point_in(system, rng)
-        if not all(market.present[pair] for pair in system.marginal_pairs):
+        system = PriceSystem(market, Population.of(market), conduct)
+        if system.strategic and not (market.present[0, 1] and market.present[-1, 2]):
             continue
+        point = point_in(system, rng)
         matrix = system.jacobian(point, system.evaluate(point))
         for j in range(point.z.size + point.alpha.size):
             slacks = []
@@ -79,23 +81,27 @@ def test_sweep_solves_every_users_own_problem() -> None:
     """At given prices a price-taking user maximises μ ln(1+ΣQ) − ΣRQ; check by perturbing R."""
     rng = np.random.default_rng(2)
     market = random_market(rng, 3, 5, "bounds")
-    system = PriceSystem(market, Conduct.PRICE_TAKING)
+    system = PriceSystem(market, Population.of(market), Conduct.PRICE_TAKING)
     point = system.origin()
     point.z = 1.0 + rng.random(6)
     at = system.evaluate(point)
-    height = at.threshold * market.latency_budget
+    assert isinstance(system.users.hosts, Here)
+    wanted = system.users.hosts.shards[0].wanted
+    height = np.sqrt(market.work) * at.x[:, None] + np.sqrt(market.traffic) * at.y[:, None]
+    threshold = height / market.latency_budget
 
     def utility(root: FloatArray) -> FloatArray:
-        served = np.maximum(root, at.threshold)
+        served = np.maximum(root, threshold)
         qoe = market.latency_budget - height / served
         value: FloatArray = market.profit_factor * np.log1p(qoe.sum(axis=0))
         value -= (root**2 * qoe).sum(axis=0)
         return value
 
-    best = utility(point.wanted)
     low, high = np.sqrt(market.reward_min), np.sqrt(market.reward_max)
+    wanted = np.clip(wanted, low, high)
+    best = utility(wanted)
     for _ in range(300):
-        trial = np.clip(point.wanted * rng.uniform(0.7, 1.4, (3, 5)), low, high)
+        trial = np.clip(wanted * rng.uniform(0.7, 1.4, (3, 5)), low, high)
         assert (utility(trial) <= best + 1e-9 * np.abs(best)).all()
-        near = np.clip(point.wanted * (1 + 1e-4 * rng.standard_normal((3, 5))), low, high)
+        near = np.clip(wanted * (1 + 1e-4 * rng.standard_normal((3, 5))), low, high)
         assert (utility(near) <= best + 1e-12 * np.abs(best)).all()

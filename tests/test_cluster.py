@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
 
+import qoex.cluster
 from commands import qoex_command
 from qoex.errors import UnavailableClusterError
 from qoex.experiments import cluster as module
@@ -42,6 +43,8 @@ def cluster() -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def runner(cluster: LocalCluster) -> Iterator[ClusterRunner]:
+    with Client(cluster) as client:  # a test before may have killed a worker
+        client.wait_for_workers(2)
     found = ClusterRunner(cluster.scheduler_address)
     yield found
     found.close()
@@ -122,7 +125,7 @@ def test_a_task_that_fails_there_is_one_sentence(runner: ClusterRunner, tmp_path
     with pytest.raises(UnavailableClusterError) as caught:
         run_studies([Digits(), Faulty(name="faulty")], tmp_path, range(3), runner)
     assert str(caught.value) == (
-        f"a worker of the Dask cluster at {runner._address} failed; each needs qoex and all that "
+        f"a worker of the Dask cluster at {runner._cluster.address} failed; each needs qoex and all that "
         "it needs (ImportError: No module named 'secret')"
     )
     assert read_table(tmp_path, "faulty").height == 0
@@ -192,7 +195,7 @@ def test_a_cluster_that_goes_away_is_one_sentence(tmp_path: Path) -> None:
         run_studies([study], tmp_path, range(500), runner, progress=stop)
     runner.close()
     closing.join()
-    address = runner._address
+    address = runner._cluster.address
     assert str(caught.value) == f"the connection to the Dask cluster at {address} was lost"
     frame = read_table(tmp_path, "digits")
     assert frame.height >= 9
@@ -216,7 +219,7 @@ def refused_port() -> str:
 def test_a_scheduler_that_does_not_answer_is_one_sentence(
     kind: str, mute: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(qoex.cluster, "_PATIENCE", 0.5)
     address = mute if kind == "mute" else refused_port()
     file = tmp_path / "small.toml"
     file.write_text('vary = "users"\nvalues = [2]\nschemes = ["token"]\n', encoding="utf-8")
@@ -230,7 +233,7 @@ def test_inside_a_notebook_s_loop_it_is_the_same_sentence(monkeypatch: pytest.Mo
     async def cell() -> None:
         ClusterRunner(refused_port())
 
-    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    monkeypatch.setattr(qoex.cluster, "_PATIENCE", 0.1)
     with pytest.raises(UnavailableClusterError, match="no Dask scheduler answers at "):
         asyncio.run(cell())
 
@@ -240,9 +243,9 @@ def test_a_task_that_kills_worker_after_worker_is_one_sentence(runner: ClusterRu
         raise KilledWorker("compute", None, 4)
 
     with pytest.raises(UnavailableClusterError) as caught:
-        runner._result(ask)
+        runner._cluster.result(ask)
     assert str(caught.value) == (
-        f"workers of the Dask cluster at {runner._address} died again and again over the same task"
+        f"workers of the Dask cluster at {runner._cluster.address} died again and again over the same task"
     )
 
 

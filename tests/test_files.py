@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from any_market import markets
 from qoex.arrays_file import arrays_from_market, json_text, market_from_arrays, parse_json
 from qoex.errors import InvalidInputError, ScenarioError
 from qoex.files import (
@@ -30,38 +31,6 @@ from qoex.scenario import Defaults, Demand, Provider, Scenario, User
 in_a_folder = settings(
     derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-# Any text that UTF-8 has; names may hold quotes, line breaks, nulls and letters of any script.
-names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
-    lambda name: bool(name.strip())
-)
-positive = st.floats(5e-324, 1e300, allow_nan=False)
-not_negative = st.one_of(st.just(0.0), positive)
-
-
-@st.composite
-def markets(draw: st.DrawFn) -> Market:
-    providers, users = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-
-    def row(count: int, values: st.SearchStrategy[Any]) -> list[Any]:
-        return draw(st.lists(values, min_size=count, max_size=count))
-
-    present = np.array([row(users, st.booleans()) for _ in range(providers)])
-    low, high = row(users, not_negative), row(users, positive)
-    return Market(
-        work=np.where(present, [row(users, not_negative) for _ in range(providers)], 0.0),
-        traffic=np.where(present, [row(users, positive) for _ in range(providers)], 0.0),
-        latency_budget=np.where(present, [row(users, positive) for _ in range(providers)], 0.0),
-        compute_cost=row(providers, positive),
-        bandwidth_cost=row(providers, positive),
-        compute_capacity=row(providers, positive),
-        bandwidth_capacity=row(providers, positive),
-        profit_factor=row(users, positive),
-        reward_min=np.minimum(low, high),
-        reward_max=high,
-        provider_names=draw(st.lists(names, min_size=providers, max_size=providers, unique=True)),
-        user_names=draw(st.lists(names, min_size=users, max_size=users, unique=True)),
-    )
 
 
 @pytest.fixture
@@ -118,7 +87,7 @@ def entries(folder: Path) -> list[str]:
 
 @given(market=markets())
 @in_a_folder
-@pytest.mark.parametrize("suffix", [".json", ".toml", ".TOML"])
+@pytest.mark.parametrize("suffix", [".json", ".toml", ".TOML", ".parquet"])
 def test_a_market_is_read_as_it_was_written(tmp_path: Path, suffix: str, market: Market) -> None:
     path = tmp_path / f"market{suffix}"
     write_market(market, path)
@@ -356,8 +325,13 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         (tmp_path / "none.toml", "there is no such file"),
         (tmp_path / "folder.toml", "it is a directory, not a file"),
         (tmp_path / "file" / "x.json", "it cannot be read (Not a directory)"),
-        (tmp_path / "m.yaml", "the name of the file must end in .toml or .json"),
-        (tmp_path / "json", "the name of the file must end in .toml or .json"),
+        (tmp_path / "none.parquet", "there is no such file"),
+        (tmp_path / "m.yaml", "the name of the file must end in .toml, .json or .parquet"),
+        (
+            tmp_path / "json",
+            "there is no such directory, and the name of a file must end in .toml, .json "
+            "or .parquet",
+        ),
     ]:
         with pytest.raises(ScenarioError) as caught:
             read_market(path)
@@ -368,7 +342,7 @@ def test_names_of_files_to_write(tmp_path: Path, market: Market, scenario: Scena
     with pytest.raises(InvalidInputError) as caught:
         write_market(market, tmp_path / "m.csv")
     assert str(caught.value) == (
-        f"{tmp_path / 'm.csv'}: the name of the file must end in .toml or .json"
+        f"{tmp_path / 'm.csv'}: the name of the file must end in .toml, .json or .parquet"
     )
     with pytest.raises(InvalidInputError) as caught:
         write_scenario(scenario, tmp_path / "s.json")

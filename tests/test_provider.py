@@ -69,7 +69,7 @@ def test_every_regime_occurs_and_is_told_apart() -> None:
         root = total * np.sqrt(21.0) / (np.sqrt(200.0) + np.sqrt(120.0))
         answer = answer_rewards(market, np.full((1, 2), root**2))
         state = capacity_state(
-            answer.compute, answer.compute_price, market.compute_cost, market.compute_capacity
+            answer.compute_use, answer.compute_price, market.compute_cost, market.compute_capacity
         )
         assert state.regime == (regime,)
         assert state.use[0] == pytest.approx(min(total, 2.0))

@@ -15,15 +15,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 
-from qoex.feasibility import floor_terms
-from qoex.market import BoolArray, FloatArray, Market
+from qoex.kernels import interpreted
+from qoex.market import BoolArray, FloatArray
+from qoex.population import Population
 from qoex.pull import Pull, pull
+from qoex.shard import Prices, User
 
 # Stands for use, where nothing is used, under a logarithm or below a fraction line.
 _UNUSED = 1e-300
+# Steps that many users take together; twelve do for all but a few in a million.
+_MOST_STEPS = 12
+# Fewer users than this are solved one by one, to the last bit that doubles have: with hardly any
+# room to spare prices hang on it, and there is little to gain.
+_SMALL = 256
+
+
+class Supply(Protocol):
+    """What providers have and what it costs them; a market is one, and so is a stored one."""
+
+    @property
+    def compute_cost(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def bandwidth_cost(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def compute_capacity(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def bandwidth_capacity(self) -> FloatArray: ...  # noqa: D102
 
 
 class Conduct(Enum):
@@ -36,31 +57,22 @@ class Conduct(Enum):
 
 @dataclass
 class Point:
-    """The unknowns, and the users' state that belongs to them.
+    """The unknowns, and what the users' floors take there.
 
     Attributes:
         z: 2N, state of each capacity, compute first.
         alpha: one share per marginal pair.
-        floor: N×M, pairs counted as at the floor in the users' pull (marginal ones excepted).
-        wanted: N×M, root of the reward wanted; warm start of the next sweep.
-        marginal: M, p = μ/(1 + ΣQ); warm start of the next sweep.
+        floors: 3×N, Σ a/κ, Σ b/κ and Σ √(ab)/κ over the pairs that count as at their floor in the
+            users' pull, marginal ones excepted.
     """
 
     z: FloatArray
     alpha: FloatArray
-    floor: BoolArray
-    wanted: FloatArray
-    marginal: FloatArray
+    floors: FloatArray
 
     def copy(self) -> Point:
         """Return a copy that shares nothing."""
-        return Point(
-            self.z.copy(),
-            self.alpha.copy(),
-            self.floor.copy(),
-            self.wanted.copy(),
-            self.marginal.copy(),
-        )
+        return Point(self.z.copy(), self.alpha.copy(), self.floors.copy())
 
 
 @dataclass(frozen=True)
@@ -71,30 +83,34 @@ class Evaluation:
         slack: 2N + marginal pairs; ln(capacity/use), then ln(√p or bound / t) per marginal pair.
         residual: same shape; zero at an equilibrium. At a capacity in use it is the relative error
             of the price, at an idle one z, at a marginal pair the natural residual.
-        floor: N×M, pairs whose user wants no QoE at these prices.
-        served: N×M, s = max(√R, t).
-        threshold: N×M, t.
-        ceiling: M, root of the largest reward that could pay: √p inside the bounds.
         x: N, root of the compute price.
         y: N, root of the bandwidth price.
         pull: what the users' own pull was computed from.
         use: 2N, TFLOPS then MHz.
-        use_by_prices: 2N×5N, derivative of use by (x, y, E1, E2, E3) of each provider.
-        gain_by_prices: derivative of p of its user by the same, one row per marginal pair.
+        use_by_prices: 2N × C·N, derivative of use along the directions of ``prices``: all five of
+            (x, y, E1, E2, E3), or where nothing else is unknown the two that z moves along.
+        unwanted: 3×N, as ``Point.floors``, of the pairs whose user wants no QoE at these prices.
+        crossed: how many pairs count as on another side of their threshold.
+        near: those of them near it, and how many there are in all.
+        highest: N, the largest ratio of √p (or a bound) to t; more than 1 if any exceeds 1.
+        marginal_users: the user of each marginal pair, as this sweep left it.
+        prices: what the users were told.
     """
 
     slack: FloatArray
     residual: FloatArray
-    floor: BoolArray
-    served: FloatArray
-    threshold: FloatArray
-    ceiling: FloatArray
     x: FloatArray
     y: FloatArray
     pull: Pull
     use: FloatArray
     use_by_prices: FloatArray
-    gain_by_prices: FloatArray
+    unwanted: FloatArray
+    crossed: int
+    near: list[tuple[int, int]]
+    near_count: int
+    highest: FloatArray
+    marginal_users: list[User]
+    prices: Prices
 
     @property
     def merit(self) -> float:
@@ -111,104 +127,74 @@ class PriceSystem:
     """The complementarity problem of one market under one conduct.
 
     Attributes:
+        users: who replies to prices.
         lower: least value of z: 0, or 1 where users have no pull to weigh.
-        low: M, least root of a reward.
-        high: M, largest root of a reward.
         marginal_pairs: (provider, user) of the pairs that are unknowns, in the order of α.
         sweeps: passes over the users so far.
     """
 
-    def __init__(self, market: Market, conduct: Conduct) -> None:
-        self.market = market
+    def __init__(self, supply: Supply, users: Population, conduct: Conduct) -> None:
+        self.users = users
         self.conduct = conduct
         self.strategic = conduct is Conduct.STRATEGIC
         self.lower = 0.0 if self.strategic else 1.0
-        self.root_work = np.sqrt(market.work)
-        self.root_traffic = np.sqrt(market.traffic)
-        self.present = market.present
-        self.budget = np.where(self.present, market.latency_budget, 1.0)
-        self.terms = floor_terms(market)
-        self.root_cost = np.sqrt(np.concatenate([market.compute_cost, market.bandwidth_cost]))
-        self.capacity = np.concatenate([market.compute_capacity, market.bandwidth_capacity])
-        if conduct is Conduct.WELFARE:  # a planner has no bounds on rewards
-            self.low, self.high = np.zeros(market.users), np.full(market.users, np.inf)
-        else:
-            self.low, self.high = np.sqrt(market.reward_min), np.sqrt(market.reward_max)
+        self.root_cost = np.sqrt(np.concatenate([supply.compute_cost, supply.bandwidth_cost]))
+        self.capacity = np.concatenate([supply.compute_capacity, supply.bandwidth_capacity])
         self.marginal_pairs: list[tuple[int, int]] = []
         self.sweeps = 0
-        n = market.providers
-        self._use, self._use_by_prices = np.empty(2 * n), np.empty((2 * n, 5 * n))
-        self._pair, self._row = np.empty((n, 7)), np.empty(5 * n)
+        small = interpreted() or users.users < _SMALL
+        self._most_steps = 0 if small else _MOST_STEPS
 
     def origin(self) -> Point:
         """Return the point at which every capacity is slack and nothing is known of the users."""
-        n, m = self.market.work.shape
-        return Point(
-            z=np.full(2 * n, self.lower),
-            alpha=np.zeros(0),
-            floor=np.zeros((n, m), dtype=bool),
-            wanted=np.zeros((n, m)),
-            marginal=np.zeros(m),
-        )
+        n = self.users.providers
+        return Point(z=np.full(2 * n, self.lower), alpha=np.zeros(0), floors=np.zeros((3, n)))
 
     def evaluate(self, point: Point) -> Evaluation:
-        """Sweep the users at a point; brings its warm starts up to date in place."""
-        from qoex.kernels.sweep import STRATEGIC, WELFARE, sweep
+        """Sweep the users at a point."""
+        from qoex.kernels.user import STRATEGIC, WELFARE
 
-        n = self.market.providers
+        n = self.users.providers
         own = self.own_pull(point)
-        prices = self.root_cost * np.exp(np.maximum(point.z - 1.0, 0.0))
-        x, y = prices[:n].copy(), prices[n:].copy()
-        served = np.empty_like(self.root_work)
-        kept_row = np.full(self.market.users, -1)
-        users = np.array([m for _, m in self.marginal_pairs], dtype=np.int64)
-        kept_users, row_of_pair = np.unique(users, return_inverse=True)
-        kept_row[kept_users] = np.arange(kept_users.size)
-        kept = np.empty((kept_users.size, 5 * n))
-        sweep(
-            self.root_work,
-            self.root_traffic,
-            self.market.latency_budget,
-            self.market.profit_factor,
-            self.low,
-            self.high,
-            x,
-            y,
-            own.coefficients,
-            WELFARE if self.conduct is Conduct.WELFARE else STRATEGIC,
-            point.wanted,
-            point.marginal,
-            served,
-            self._use,
-            self._use_by_prices,
-            self._pair,
-            self._row,
-            kept_row,
-            kept,
+        root_prices = self.root_cost * np.exp(np.maximum(point.z - 1.0, 0.0))
+        x, y = root_prices[:n].copy(), root_prices[n:].copy()
+        prices = Prices(
+            x=x,
+            y=y,
+            pull=own.coefficients,
+            directions=self._directions(point, x, y, own),
+            conduct=WELFARE if self.conduct is Conduct.WELFARE else STRATEGIC,
+            most_steps=self._most_steps,
         )
+        sums = self.users.sweep(prices)
         self.sweeps += 1
-        threshold = self.root_work * x[:, None] + self.root_traffic * y[:, None]
-        threshold /= self.budget
-        ceiling = np.clip(np.sqrt(point.marginal), self.low, self.high)
-        slack = np.log(self.capacity) - np.log(np.maximum(self._use, _UNUSED))
-        residual = self._price_error(point, served <= threshold, x, y, slack)
+        slack = np.log(self.capacity) - np.log(np.maximum(sums.use, _UNUSED))
+        residual = self._price_error(point, sums.idle, sums.use, x, y, slack)
+        marginal_users = [self.users.user(m) for _, m in self.marginal_pairs]
         if self.marginal_pairs:
-            above = np.array([np.log(ceiling[m] / threshold[k, m]) for k, m in self.marginal_pairs])
+            above = np.array(
+                [
+                    np.log(self._ceiling(user) / threshold(user, k, x, y))
+                    for (k, _), user in zip(self.marginal_pairs, marginal_users, strict=True)
+                ]
+            )
             residual = np.append(residual, point.alpha - np.clip(point.alpha - above, 0.0, 1.0))
             slack = np.append(slack, above)
         return Evaluation(
             slack=slack,
             residual=residual,
-            floor=self.present & (ceiling < threshold),
-            served=served,
-            threshold=threshold,
-            ceiling=ceiling,
             x=x,
             y=y,
             pull=own,
-            use=self._use.copy(),
-            use_by_prices=self._use_by_prices.copy(),
-            gain_by_prices=kept[row_of_pair],
+            use=sums.use,
+            use_by_prices=sums.use_by,
+            unwanted=sums.unwanted,
+            crossed=sums.crossed,
+            near=sums.near,
+            near_count=sums.near_count,
+            highest=sums.highest,
+            marginal_users=marginal_users,
+            prices=prices,
         )
 
     def jacobian(self, point: Point, at: Evaluation) -> FloatArray:
@@ -216,32 +202,37 @@ class PriceSystem:
 
         At the kink z = 1 the side is taken towards which an overloaded or an idle capacity moves.
         """
-        n = self.market.providers
+        n = self.users.providers
+        by_use = -at.use_by_prices / np.maximum(at.use, _UNUSED)[:, None]
+        if at.prices.directions.shape[0] == 2:
+            return by_use
         unknowns = 2 * n + len(self.marginal_pairs)
-        inputs = np.zeros((5 * n, unknowns))
+        inputs = np.zeros((5, n, unknowns))
         priced = self.priced(point, at)
         for i in range(2 * n):
             resource, k = divmod(i, n)
             if priced[i]:
-                inputs[5 * k + resource, i] = (at.x, at.y)[resource][k]
+                inputs[resource, k, i] = (at.x, at.y)[resource][k]
             else:
-                inputs[5 * k + 2 : 5 * k + 5, i] = at.pull.by_omega[resource, :, k]
-        for j, (k, m) in enumerate(self.marginal_pairs):
-            inputs[5 * k + 2 : 5 * k + 5, 2 * n + j] = (
-                at.pull.by_cross[:, k] * self.terms.cross[k, m]
-                - at.pull.by_room[0, :, k] * self.terms.compute[k, m]
-                - at.pull.by_room[1, :, k] * self.terms.bandwidth[k, m]
+                inputs[2:, k, i] = at.pull.by_omega[resource, :, k]
+        pairs = list(zip(self.marginal_pairs, at.marginal_users, strict=True))
+        for j, ((k, _), user) in enumerate(pairs):
+            compute, bandwidth, cross = _floor_terms(user, k)
+            inputs[2:, k, 2 * n + j] = (
+                at.pull.by_cross[:, k] * cross
+                - at.pull.by_room[0, :, k] * compute
+                - at.pull.by_room[1, :, k] * bandwidth
             )
         matrix = np.empty((unknowns, unknowns))
-        matrix[: 2 * n] = -(at.use_by_prices @ inputs) / np.maximum(at.use, _UNUSED)[:, None]
-        for j, (k, m) in enumerate(self.marginal_pairs):
-            row = np.zeros(5 * n)
-            height = self.budget[k, m] * at.threshold[k, m]
-            row[5 * k] = -self.root_work[k, m] / height
-            row[5 * k + 1] = -self.root_traffic[k, m] / height
-            if self.low[m] < np.sqrt(point.marginal[m]) < self.high[m]:
-                row += 0.5 * at.gain_by_prices[j] / point.marginal[m]
-            matrix[2 * n + j] = row @ inputs
+        matrix[: 2 * n] = by_use @ inputs.reshape(5 * n, unknowns)
+        for j, ((k, _), user) in enumerate(pairs):
+            row = np.zeros((5, n))
+            height = user.latency_budget[k] * threshold(user, k, at.x, at.y)
+            row[0, k] = -np.sqrt(user.work[k]) / height
+            row[1, k] = -np.sqrt(user.traffic[k]) / height
+            if self._ceiling(user) == np.sqrt(user.marginal):
+                row += 0.5 * self._gain_by_prices(user, at.prices) / user.marginal
+            matrix[2 * n + j] = row.ravel() @ inputs.reshape(5 * n, unknowns)
         return matrix
 
     def priced(self, point: Point, at: Evaluation) -> BoolArray:
@@ -252,23 +243,82 @@ class PriceSystem:
 
     def own_pull(self, point: Point) -> Pull:
         """Return how much a user's own reward moves the prices of each provider at a point."""
-        n = self.market.providers
-        weight = point.floor.astype(np.float64)
-        for pair, share in zip(self.marginal_pairs, point.alpha, strict=True):
-            weight[pair] = share
+        n = self.users.providers
+        floors = point.floors.copy()
+        for (k, m), share in zip(self.marginal_pairs, point.alpha, strict=True):
+            floors[:, k] += share * np.array(_floor_terms(self.users.user(m), k))
         omega = np.minimum(point.z, 1.0) if self.strategic else np.zeros(2 * n)
-        return pull(omega[:n], omega[n:], *self._rooms(weight))
+        room_f, room_b = self._rooms(floors)
+        return pull(omega[:n], omega[n:], room_f, room_b, floors[2])
 
-    def _rooms(self, weight: FloatArray | BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return F′, W′ and G (N each) with pairs at the floor by these weights (N×M)."""
-        return (
-            self.market.compute_capacity - (weight * self.terms.compute).sum(axis=1),
-            self.market.bandwidth_capacity - (weight * self.terms.bandwidth).sum(axis=1),
-            (weight * self.terms.cross).sum(axis=1),
+    def add_marginal_pair(self, point: Point, pair: tuple[int, int]) -> None:
+        """Make a pair an unknown, at first with the share α with which it counts at the point."""
+        n, m = pair
+        user = self.users.user(m)
+        share = float(user.at_floor[n])
+        self.marginal_pairs.append(pair)
+        point.alpha = np.append(point.alpha, share)
+        point.floors[:, n] -= share * np.array(_floor_terms(user, n))
+        self.users.set_unknown(self.marginal_pairs)
+
+    def _directions(self, point: Point, x: FloatArray, y: FloatArray, own: Pull) -> FloatArray:
+        """Return along which directions (C×5×N) the users' replies are to be differentiated."""
+        n = self.users.providers
+        if self.marginal_pairs or (self.strategic and (point.z == 1.0).any()):
+            return np.broadcast_to(np.eye(5)[:, :, None], (5, 5, n)).copy()
+        directions = np.zeros((2, 5, n))
+        priced = (point.z > 1.0) | (not self.strategic)
+        directions[0, 0] = np.where(priced[:n], x, 0.0)
+        directions[1, 1] = np.where(priced[n:], y, 0.0)
+        for resource in range(2):
+            weighed = ~priced[resource * n : (resource + 1) * n]
+            directions[resource, 2:] = np.where(weighed, own.by_omega[resource], 0.0)
+        return directions
+
+    def _ceiling(self, user: User) -> float:
+        """Return the root of the largest reward that could pay: √p inside the user's bounds."""
+        root = np.sqrt(user.marginal)
+        if self.conduct is Conduct.WELFARE:
+            return float(root)
+        return float(np.clip(root, np.sqrt(user.reward_min), np.sqrt(user.reward_max)))
+
+    def _gain_by_prices(self, user: User, prices: Prices) -> FloatArray:
+        """Return the derivative of p of a user by (x, y, E1, E2, E3) of each provider (5×N)."""
+        from qoex.kernels.user import user_response
+
+        n = self.users.providers
+        response = np.empty(5 * n)
+        user_response(
+            0,
+            np.sqrt(user.work)[:, None],
+            np.sqrt(user.traffic)[:, None],
+            user.latency_budget[:, None],
+            prices.x,
+            prices.y,
+            prices.pull,
+            float(np.sqrt(user.reward_min)),
+            float(np.sqrt(user.reward_max)),
+            prices.conduct,
+            user.wanted[:, None],
+            user.marginal,
+            np.empty((n, 7)),
+            response,
         )
+        return response.reshape(n, 5).T
+
+    def _rooms(self, floors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return F′ and W′ (N each) beside these floors (3×N)."""
+        n = self.users.providers
+        return self.capacity[:n] - floors[0], self.capacity[n:] - floors[1]
 
     def _price_error(
-        self, point: Point, idle: BoolArray, x: FloatArray, y: FloatArray, slack: FloatArray
+        self,
+        point: Point,
+        idle: FloatArray,
+        use: FloatArray,
+        x: FloatArray,
+        y: FloatArray,
+        slack: FloatArray,
     ) -> FloatArray:
         """Return (x − x̂)/x and (y − ŷ)/y at capacities in use, z − lower at idle ones (2N).
 
@@ -276,13 +326,27 @@ class PriceSystem:
         hardly any room to spare the use says next to nothing: with every user at its floor it does
         not depend on the price level at all, whereas x̂ is then zero, and the error 1.
         """
-        n = self.market.providers
+        n = self.users.providers
         height = point.z - self.lower
         in_use = height > slack
-        room_f, room_b, cross = self._rooms(idle & self.present)
-        cross = np.where(in_use[:n] & in_use[n:], cross, 0.0)
+        room_f, room_b = self._rooms(idle)
+        cross = np.where(in_use[:n] & in_use[n:], idle[2], 0.0)
         determinant = room_f * room_b - cross * cross
-        spare = (self.capacity - self._use) * np.concatenate([x, y])
+        spare = (self.capacity - use) * np.concatenate([x, y])
         error_x = (room_b * spare[:n] + cross * spare[n:]) / (determinant * x)
         error_y = (room_f * spare[n:] + cross * spare[:n]) / (determinant * y)
         return np.where(in_use, np.concatenate([error_x, error_y]), height)
+
+
+def _floor_terms(user: User, provider: int) -> tuple[float, float, float]:
+    """Return a/κ, b/κ and √(ab)/κ of a pair."""
+    budget = float(user.latency_budget[provider])
+    work, traffic = float(user.work[provider]), float(user.traffic[provider])
+    return work / budget, traffic / budget, float(np.sqrt(work) * np.sqrt(traffic)) / budget
+
+
+def threshold(user: User, provider: int, x: FloatArray, y: FloatArray) -> float:
+    """Return t, the root of the reward at which a pair's QoE begins."""
+    height = np.sqrt(user.work[provider]) * x[provider]
+    height += np.sqrt(user.traffic[provider]) * y[provider]
+    return float(height / user.latency_budget[provider])

@@ -1,58 +1,25 @@
-"""The canonical equilibrium, by a safeguarded Newton method in the 2N capacity prices.
-
-A semismooth Newton method with a line search takes a handful of sweeps over the users. What can
-stop it, and the remedy: a capacity that is overloaded although its price may not move yet (step
-over the kink), a pair that will not settle on either side of its threshold (make it an unknown),
-and in a market with hardly any room to spare a cycle between sides (start anew from rounds of best
-replies, which are slow but steady; if they come to rest, their fixed point is an equilibrium).
-"""
+"""The canonical equilibrium: the capacity prices at which users and providers are at rest."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from qoex.best_reply import idle_at_least
-from qoex.capacity_prices import Conduct, Evaluation, Point, PriceSystem
+from qoex.capacity_prices import Conduct, Evaluation, Point, PriceSystem, threshold
 from qoex.errors import InvalidInputError
-from qoex.feasibility import require_feasible
-from qoex.market import BoolArray, FloatArray, Market
+from qoex.feasibility import FloorLoad, require_feasible
+from qoex.market import FloatArray, Market
+from qoex.population import Here, Population
 from qoex.restart import Restarts
+from qoex.sampled_start import sampled_start
+from qoex.search import Search
 from qoex.settle import settle
-from qoex.solution import Regime, Solution, Status, Step
+from qoex.solution import Regime, Solution
 
 # On the relative error of every capacity price. Rewards then hold to about 1e-11, well inside the
 # 1e-8 promised, and the roundings of a few hundred terms stay below it.
 TOLERANCE = 1e-12
 MAX_SWEEPS = 2000
-
-# |ln(capacity/use)| that rounding alone leaves. With hardly any room to spare a price cannot be
-# told to TOLERANCE from sums of doubles; then this is as good as it gets.
-_ROUNDING = 2e-15
-# From this sweep on a pair that crosses its threshold, and is near it, becomes an unknown; before,
-# prices are too far off for the crossing to mean anything. Near is |ln(√p/t)|.
-_FIRST_SWEEPS = 4
-_NEAR = 0.1
-# A pair that crosses this often becomes an unknown however far it jumps.
-_CROSSINGS = 3
-# How far below the first threshold prices go, as a share, when all users are at their floor.
-_BELOW_THRESHOLD = 1e-3
-# Singular values below this share of the largest count as zero in a step.
-_RANK_TOLERANCE = 1e-12
-# Where more pairs than this would become unknowns at once, prices are still on their way.
-_MOST_AT_ONCE = 32
-_BACKTRACKS = 2
-# Steps without progress (10 % off the best merit) before a restart.
-_PATIENCE = 3
-# Without a pull there is no restart, so it pays to search and to wait for longer.
-_DETOUR_BACKTRACKS = 6
-_DETOUR_PATIENCE = 6
-# Steps over the kink z = 1 that one capacity may take between restarts.
-_MOST_JUMPS = 6
-# Where users have no pull there are no best replies to start from. There a detour of short steps,
-# taken whatever the merit, leads out of a cycle; detours and line searches take turns.
-_MAX_DETOURS = 16
-# Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
-_LONGEST = 3.0
 
 
 def solve(
@@ -97,225 +64,52 @@ def solve_prices(
     max_sweeps: int = MAX_SWEEPS,
 ) -> Solution:
     """Solve the price system under any conduct; see :func:`solve`."""
-    require_feasible(market)
-    search = _Search(PriceSystem(market, conduct), tolerance, max_sweeps)
-    status, rewards = search.run(start)
+    users = Population.of(market)
+    load = FloorLoad(*users.floor_load())
+    require_feasible(market, load)
+    system = PriceSystem(market, users, conduct)
+    restarts = Restarts(system, market)
+    search = Search(system, tolerance, max_sweeps, restarts)
+    if start is not None:
+        point = _warm_point(system, market, start)
+    else:
+        point = sampled_start(system, market, load, search.trace) or system.origin()
+    status, point, at = search.run(point)
+    if search.settled_by_replies:
+        rewards, near = idle_at_least(market, restarts.rewards), None
+    else:
+        rewards, near = _rewards(system, market, point, at), (at.x, at.y)
     return settle(
         market,
         rewards,
+        near=near,
         status=status,
         method=method,
-        steps=search.system.sweeps,
+        steps=system.sweeps,
         trace=search.trace,
         notes=search.notes,
     )
 
 
-class _Search:
-    """One run of the method: its counters, its trace, and the steps it chooses from."""
-
-    def __init__(self, system: PriceSystem, tolerance: float, max_sweeps: int) -> None:
-        self.system = system
-        self.tolerance = tolerance
-        self.max_sweeps = max_sweeps
-        self.trace: list[Step] = []
-        self.notes: tuple[str, ...] = ()
-        self._restarts = Restarts(system)
-        self._detours = 0
-        self._reset()
-
-    def _reset(self) -> None:
-        self._crossings = np.zeros(self.system.present.shape, dtype=np.int64)
-        self._jumps = np.zeros(self.system.capacity.size, dtype=np.int64)
-        self._best_merit, self._waited = np.inf, 0
-
-    def run(self, start: Solution | None) -> tuple[Status, FloatArray]:
-        """Return the status and the rewards (N×M)."""
-        system = self.system
-        point = system.origin() if start is None else _warm_point(system, start)
-        at = system.evaluate(point)
-        while True:
-            crossed = self._update_floor(point, at)
-            if not np.isfinite(at.error):
-                return Status.NOT_FINITE, _rewards(system, point, at)
-            if not crossed.any() and self._holds(point, at):
-                return Status.CONVERGED, _rewards(system, point, at)
-            if system.sweeps >= self.max_sweeps:
-                return Status.STEP_LIMIT, _rewards(system, point, at)
-            if self._add_marginal_pairs(point, at, crossed):
-                at = system.evaluate(point)
-                continue
-            if self._is_stalled(at):
-                self._reset()
-                if not system.strategic:
-                    self._detours += 1
-                    if self._detours > _MAX_DETOURS:
-                        return Status.STALLED, _rewards(system, point, at)
-                    continue
-                if self._restarts.given_up:
-                    return Status.STALLED, _rewards(system, point, at)
-                if self._restarts.exhausted:
-                    self.notes = (
-                        "found by best replies: an equilibrium, not necessarily the canonical one",
-                    )
-                    return Status.CONVERGED, idle_at_least(system.market, self._restarts.rewards)
-                point = self._restarts.next(point)
-                at = system.evaluate(point)
-                continue
-            matrix = system.jacobian(point, at)
-            stuck = self._stuck_below_price(point, at, matrix)
-            if stuck.any():
-                point.z[stuck] = 1.0
-                self._jumps += stuck
-                at = system.evaluate(point)
-                continue
-            step = _newton_step(system, point, at, matrix)
-            _lower_idle_prices(system, point, at, step)
-            if self._detours % 2:
-                point = self._moved(point, step * self._short(step))
-                at = system.evaluate(point)
-            else:
-                point, at = self._line_search(point, at, step)
-
-    def _holds(self, point: Point, at: Evaluation) -> bool:
-        if at.error <= self.tolerance:
-            return True
-        capacities = point.z.size
-        in_use = point.z - self.system.lower > at.slack[:capacities]
-        left = np.where(in_use, at.slack[:capacities], at.residual[:capacities])
-        left = np.append(left, at.residual[capacities:])
-        return bool(np.abs(left).max() <= _ROUNDING)
-
-    def _update_floor(self, point: Point, at: Evaluation) -> BoolArray:
-        """Move the point's floor to where the users want it; return the pairs that crossed."""
-        floor = at.floor.copy()
-        for pair in self.system.marginal_pairs:
-            floor[pair] = point.floor[pair]
-        crossed: BoolArray = floor != point.floor
-        point.floor = floor
-        notes = [f"{crossed.sum()} pairs crossed their threshold"] if crossed.any() else []
-        if self.system.marginal_pairs:
-            notes.append(f"{len(self.system.marginal_pairs)} marginal pairs")
-        self.trace.append(Step(self.system.sweeps, at.error, ", ".join(notes)))
-        return crossed
-
-    def _add_marginal_pairs(self, point: Point, at: Evaluation, crossed: BoolArray) -> bool:
-        system = self.system
-        self._crossings += crossed
-        if not system.strategic or system.sweeps <= _FIRST_SWEEPS or not crossed.any():
-            return False
-        ratio = np.where(system.present, at.threshold / at.ceiling, 1.0)
-        near = np.abs(np.log(np.maximum(ratio, 1e-300))) < _NEAR
-        added = np.argwhere(crossed & (near | (self._crossings >= _CROSSINGS)))
-        if len(added) > _MOST_AT_ONCE:
-            return False
-        for k, m in added:
-            system.marginal_pairs.append((int(k), int(m)))
-            point.alpha = np.append(point.alpha, float(at.floor[k, m]))
-        return len(added) > 0
-
-    def _is_stalled(self, at: Evaluation) -> bool:
-        if at.merit < 0.9 * self._best_merit:
-            self._best_merit, self._waited = at.merit, 0
-        else:
-            self._waited += 1
-        patience = _PATIENCE if self.system.strategic else _DETOUR_PATIENCE
-        return bool(self._waited > patience)
-
-    def _stuck_below_price(self, point: Point, at: Evaluation, matrix: FloatArray) -> BoolArray:
-        """Return the capacities that even ω = 1 leaves overloaded, by the linear model."""
-        size = point.z.size
-        slack = at.slack[:size]
-        reach = np.diag(matrix)[:size] * (1.0 - point.z)
-        stuck: BoolArray = ~self.system.priced(point, at) & (slack < 0) & (reach < -slack)
-        stuck &= self._jumps <= _MOST_JUMPS
-        return stuck
-
-    def _short(self, step: FloatArray) -> float:
-        """Return the share of a step to take on a detour; each detour goes more slowly."""
-        return min(1.0, 0.5**self._detours / max(float(np.abs(step).max()), 1e-300))
-
-    def _line_search(
-        self, point: Point, at: Evaluation, step: FloatArray
-    ) -> tuple[Point, Evaluation]:
-        """Return the first point along the step that lowers the merit, or else the best tried."""
-        best: tuple[Point, Evaluation] | None = None
-        length = 1.0
-        backtracks = _BACKTRACKS if self.system.strategic else _DETOUR_BACKTRACKS
-        for _ in range(backtracks + 1):
-            trial = self._moved(point, length * step)
-            there = self.system.evaluate(trial)
-            if best is None or not best[1].merit <= there.merit:
-                best = trial, there
-            if there.merit <= (1.0 - 1e-4 * length) * at.merit:
-                break
-            length *= 0.5
-        assert best is not None
-        return best
-
-    def _moved(self, point: Point, step: FloatArray) -> Point:
-        """Return the point moved by a step that stops at the kink z = 1 and at the bounds."""
-        size = point.z.size
-        z = np.clip(point.z + step[:size], self.system.lower, point.z + _LONGEST)
-        over_kink = ((point.z < 1.0) & (z > 1.0)) | ((point.z > 1.0) & (z < 1.0))
-        moved = point.copy()
-        moved.z = np.where(over_kink, 1.0, z)
-        moved.alpha = np.clip(point.alpha + step[size:], 0.0, 1.0)
-        return moved
-
-
-def _newton_step(
-    system: PriceSystem, point: Point, at: Evaluation, matrix: FloatArray
-) -> FloatArray:
-    """Return the semismooth Newton step of z ⟂ slack and of its two-sided form for α."""
-    size = point.z.size
-    unknown = np.append(point.z, point.alpha)
-    lower = np.append(np.full(size, system.lower), np.zeros(point.alpha.size))
-    upper = np.append(np.full(size, np.inf), np.ones(point.alpha.size))
-    target = np.clip(unknown - at.slack, lower, upper)
-    free = target == unknown - at.slack
-    step = np.where(free, 0.0, target - unknown)
-    if free.any():
-        right = -at.slack[free] - matrix[np.ix_(free, ~free)] @ step[~free]
-        inner = matrix[np.ix_(free, free)]
-        # Singular where all users of a provider are at their floor, or where one user alone fills
-        # both of its capacities; the least step then leaves alone what it cannot tell.
-        step[free] = np.linalg.lstsq(inner, right, rcond=_RANK_TOLERANCE)[0]
-    return step
-
-
-def _lower_idle_prices(system: PriceSystem, point: Point, at: Evaluation, step: FloatArray) -> None:
-    """Where all users of a provider are at their floor, lower its prices until one wants QoE.
-
-    There the use tells only the ratio of the two prices; the linear model knows nothing of their
-    level.
-    """
-    n = system.market.providers
-    wanted = np.where(system.present, at.ceiling / np.maximum(at.threshold, 1e-300), 0.0)
-    highest = wanted.max(axis=1)
-    for k in np.flatnonzero((highest > 0.0) & (highest < 1.0)):
-        pair = [k, n + k]
-        if (point.z[pair] > 1.0).all() and (at.slack[pair] >= 0.0).all():
-            step[pair] = np.log(highest[k]) - _BELOW_THRESHOLD
-
-
-def _rewards(system: PriceSystem, point: Point, at: Evaluation) -> FloatArray:
+def _rewards(system: PriceSystem, market: Market, point: Point, at: Evaluation) -> FloatArray:
     """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is.
 
     A marginal pair is held at t² exactly, which is what the others reckon with.
     """
-    idle = at.floor.copy()
-    for pair, share in zip(system.marginal_pairs, point.alpha, strict=True):
-        idle[pair] = share == 1.0
+    assert isinstance(system.users.hosts, Here)
+    (shard,) = system.users.hosts.shards
     if system.conduct is Conduct.WELFARE:
-        return np.where(idle, point.marginal, at.served**2)
-    market = system.market
-    rewards = np.clip(at.served**2, market.reward_min, market.reward_max)
-    return np.where(idle, market.reward_min, rewards)
+        return np.where(market.present, shard.marginal, 0.0)
+    rewards = shard.rewards()
+    pairs = zip(system.marginal_pairs, at.marginal_users, point.alpha, strict=True)
+    for (n, m), user, share in pairs:
+        held = max(float(user.wanted[n]), threshold(user, n, at.x, at.y)) ** 2
+        wanted = user.reward_min if share == 1.0 else held
+        rewards[n, m] = np.clip(wanted, user.reward_min, user.reward_max)
+    return rewards
 
 
-def _warm_point(system: PriceSystem, start: Solution) -> Point:
-    market = system.market
+def _warm_point(system: PriceSystem, market: Market, start: Solution) -> Point:
     if start.rewards.shape != market.work.shape:
         raise InvalidInputError(
             f"start has shape {start.rewards.shape}; it must be {market.work.shape}"
@@ -328,7 +122,5 @@ def _warm_point(system: PriceSystem, start: Solution) -> Point:
     z = np.where(regime == Regime.BINDING, 1.0 + above, z)
     point = system.origin()
     point.z = np.maximum(z, system.lower)
-    point.wanted = np.sqrt(start.rewards)
-    point.marginal = market.profit_factor / (1.0 + start.qoe.sum(axis=0))
-    point.floor = system.present & (start.qoe == 0)
+    point.floors = system.users.start(start.rewards, start.qoe)
     return point

@@ -167,6 +167,8 @@ def _deviation(
     regret = float(certificate.regret_per_user[user])
     if regret <= CERTIFIED * certificate.utility_scale:
         return "It cannot gain by other rewards."
+    if certificate.bounded is not None and certificate.bounded[user]:
+        return f"It gains no more than {number(regret)} by other rewards; nobody searched for them."
     changes = [
         f"{_provider(market, n)} {number(float(certificate.best_deviation[n, user]))} instead of "
         f"{number(float(solution.rewards[n, user]))}"

@@ -6,16 +6,40 @@ exactly when F > Σa′, W > Σb′ and (F − Σa′)(W − Σb′) ≥ G² (Ca
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from qoex.errors import InfeasibleMarketError, Shortfall
-from qoex.market import FloatArray, Market
+from qoex.market import BoolArray, FloatArray, Market
 
 # A provider whose capacities exceed the least ones by less than this share has no room in which a
 # finite price exists in double precision, so it counts as one that cannot serve its users.
 CAPACITY_MARGIN = 1e-9
+
+
+class Demands(Protocol):
+    """What floors follow from: a market, or the users of one part of it."""
+
+    @property
+    def work(self) -> FloatArray:
+        """Return a, N×M, TFLOPS·ms."""
+        ...
+
+    @property
+    def traffic(self) -> FloatArray:
+        """Return b, N×M, MHz·ms."""
+        ...
+
+    @property
+    def latency_budget(self) -> FloatArray:
+        """Return κ, N×M, ms."""
+        ...
+
+    @property
+    def present(self) -> BoolArray:
+        """Return N×M booleans; true where the user demands something of the provider."""
+        ...
 
 
 class FloorLoad(NamedTuple):
@@ -32,13 +56,13 @@ class FloorLoad(NamedTuple):
     cross: FloatArray
 
 
-def floor_terms(market: Market) -> FloorLoad:
+def floor_terms(demands: Demands) -> FloorLoad:
     """Return a/κ, b/κ and √(ab)/κ of every pair (N×M each; zero at absent pairs)."""
-    budget = np.where(market.present, market.latency_budget, 1.0)
+    budget = np.where(demands.present, demands.latency_budget, 1.0)
     return FloorLoad(
-        market.work / budget,
-        market.traffic / budget,
-        np.sqrt(market.work) * np.sqrt(market.traffic) / budget,
+        demands.work / budget,
+        demands.traffic / budget,
+        np.sqrt(demands.work) * np.sqrt(demands.traffic) / budget,
     )
 
 
@@ -48,23 +72,44 @@ def capacity_factor(market: Market) -> FloatArray:
     It is the larger root φ of (φF − Σa′)(φW − Σb′) = G²; a market is feasible where φ < 1.
     """
     load = FloorLoad(*(term.sum(axis=1) for term in floor_terms(market)))
-    compute = load.compute / market.compute_capacity
-    bandwidth = load.bandwidth / market.bandwidth_capacity
-    cross = load.cross**2 / market.compute_capacity / market.bandwidth_capacity
+    return least_factor(load, market.compute_capacity, market.bandwidth_capacity)
+
+
+def least_factor(
+    load: FloorLoad, compute_capacity: FloatArray, bandwidth_capacity: FloatArray
+) -> FloatArray:
+    """Return what ``capacity_factor`` does, from what serving everyone takes.
+
+    Args:
+        load: sums over all users.
+        compute_capacity: F, N, TFLOPS.
+        bandwidth_capacity: W, N, MHz.
+
+    """
+    compute = load.compute / compute_capacity
+    bandwidth = load.bandwidth / bandwidth_capacity
+    cross = load.cross**2 / compute_capacity / bandwidth_capacity
     factor: FloatArray = 0.5 * (
         compute + bandwidth + np.sqrt((compute - bandwidth) ** 2 + 4.0 * cross)
     )
     return factor
 
 
-def require_feasible(market: Market) -> None:
+def require_feasible(market: Market, load: FloorLoad | None = None) -> None:
     """Return if every provider can serve all of its users.
+
+    Args:
+        market: N providers, and their users unless ``load`` says what these take.
+        load: what serving all users with QoE zero takes; computed if not given.
 
     Raises:
         InfeasibleMarketError: names each provider that cannot, what it lacks, and the least
             capacity factor that would do.
     """
-    factor = capacity_factor(market)
+    if load is None:
+        factor = capacity_factor(market)
+    else:
+        factor = least_factor(load, market.compute_capacity, market.bandwidth_capacity)
     short = np.flatnonzero(factor >= 1.0 - CAPACITY_MARGIN)
     if short.size == 0:
         return

@@ -3,6 +3,7 @@
 ============  ==================================================================================
 ``.toml``     a scenario, as a person writes it (``tables``)
 ``.json``     a market's arrays, as a program writes them (``arrays_file``), or a scenario's tables
+``.parquet``  a table of users, or a directory of such tables; for markets of any size (``large``)
 ============  ==================================================================================
 """
 
@@ -20,8 +21,8 @@ from qoex.arrays_file import json_text, market_from_arrays, parse_json
 from qoex.errors import InvalidInputError, ScenarioError
 from qoex.market import Market
 
-# qoex.scenario needs pydantic, which takes longer to import than most markets to solve; it is
-# imported where a scenario is read or written.
+# qoex.scenario needs pydantic, and qoex.large polars, which take longer to import than most markets
+# to solve; they are imported where such files are read or written.
 if TYPE_CHECKING:
     from qoex.scenario import Scenario
     from qoex.tokens import Tokens
@@ -32,7 +33,9 @@ _SCENARIO_KEYS = frozenset(("providers", "users", "demands"))
 
 
 def read_market(path: FilePath) -> Market:
-    """Read the market of a file: a scenario (.toml or .json) or a market's arrays (.json).
+    """Read the market of a file: a scenario (.toml or .json), arrays (.json) or Parquet.
+
+    Parquet is a .parquet file or a directory of them, and is read into memory whole.
 
     Raises:
         ScenarioError: it cannot be read as a market; the message names the file and the place.
@@ -69,7 +72,7 @@ def read_market_and_tokens(path: FilePath) -> tuple[Market, Tokens | None]:
 
 
 def write_market(market: Market, path: FilePath) -> None:
-    """Write a market as arrays (.json) or as a scenario of direct work and traffic (.toml).
+    """Write a market as arrays (.json), as a scenario of direct work and traffic, or as Parquet.
 
     Reading the file gives the same market to the last bit.
 
@@ -77,8 +80,14 @@ def write_market(market: Market, path: FilePath) -> None:
         InvalidInputError: the name ends in something else, or the file cannot be written.
 
     """
-    if _suffix(path, (".toml", ".json")) == ".json":
+    text: str | bytes
+    suffix = _suffix(path, (".toml", ".json", ".parquet"))
+    if suffix == ".json":
         text = json_text(market)
+    elif suffix == ".parquet":
+        from qoex.large import parquet_bytes
+
+        text = parquet_bytes(market)
     else:
         from qoex.scenario import Scenario
         from qoex.scenario.toml_text import toml_text
@@ -135,7 +144,17 @@ def write_atomically(path: FilePath, content: str | bytes) -> None:
 
 
 def _read(path: FilePath) -> Market | Scenario:
-    suffix = _suffix(path, (".toml", ".json"))
+    suffix = Path(path).suffix.lower()
+    if suffix == ".parquet" or (suffix not in (".toml", ".json") and Path(path).is_dir()):
+        from qoex.large import market_of
+
+        return market_of(path)
+    if not suffix:
+        raise ScenarioError(
+            f"{path}: there is no such directory, and the name of a file must end in "
+            ".toml, .json or .parquet"
+        )
+    suffix = _suffix(path, (".toml", ".json", ".parquet"))
     try:
         text = read_text(path)
         data = parse_toml(text) if suffix == ".toml" else parse_json(text)
@@ -151,7 +170,9 @@ def _read(path: FilePath) -> Market | Scenario:
 def _suffix(path: FilePath, known: tuple[str, ...]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in known:
-        raise ScenarioError(f"{path}: the name of the file must end in {' or '.join(known)}")
+        *others, last = known
+        endings = f"{', '.join(others)} or {last}" if others else last
+        raise ScenarioError(f"{path}: the name of the file must end in {endings}")
     return suffix
 
 

@@ -6,7 +6,7 @@ bandwidth in MHz, so work is in TFLOPS·ms, traffic in MHz·ms and a reward in m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,7 +102,7 @@ class Market:
         for name, array in arrays.items():
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-        self._check_values()
+        require_values(arrays, self._place)
 
     @property
     def providers(self) -> int:
@@ -177,44 +177,61 @@ class Market:
     def __repr__(self) -> str:
         return f"Market({self.providers} providers × {self.users} users)"
 
-    def _check_values(self) -> None:
-        for name in ARRAY_FIELDS:
-            array = getattr(self, name)
-            self._refuse(name, ~np.isfinite(array), "must be a finite number")
-            self._refuse(name, array < 0, "must not be negative")
-            if name in _POSITIVE:
-                self._refuse(name, array == 0, "must be greater than zero")
-        crossed = self.reward_min > self.reward_max
-        if crossed.any():
-            m = int(np.argmax(crossed))
-            raise InvalidInputError(
-                f"reward_min of {self.user_names[m]} is {float(self.reward_min[m])!r}, "
-                f"above its reward_max {float(self.reward_max[m])!r}"
-            )
-        nothing = (self.work == 0) & (self.traffic == 0)
-        self._refuse(
-            "latency_budget",
-            (self.latency_budget == 0) & ~nothing,
-            "must be greater than zero where work or traffic is demanded",
-        )
-        self._refuse(
-            "work",
-            (self.latency_budget > 0) & nothing,
-            "and traffic must not both be zero unless latency_budget is zero too (an absent pair)",
-        )
-
-    def _refuse(self, name: str, bad: BoolArray, rule: str) -> None:
-        if not bad.any():
-            return
-        index = tuple(int(i) for i in np.argwhere(bad)[0])
-        value = float(getattr(self, name)[index])
+    def _place(self, name: str, index: tuple[int, ...]) -> str:
         if name in PAIR_FIELDS:
-            place = f"{self.provider_names[index[0]]}, {self.user_names[index[1]]}"
-        elif name in PROVIDER_FIELDS:
-            place = self.provider_names[index[0]]
-        else:
-            place = self.user_names[index[0]]
-        raise InvalidInputError(f"{name} of {place} is {value!r}; it {rule}")
+            return f"{self.provider_names[index[0]]}, {self.user_names[index[1]]}"
+        names = self.provider_names if name in PROVIDER_FIELDS else self.user_names
+        return names[index[0]]
+
+
+def require_values(
+    arrays: Mapping[str, FloatArray], place: Callable[[str, tuple[int, ...]], str]
+) -> None:
+    """Return if every value may stand in a market.
+
+    Args:
+        arrays: by name, those of ``ARRAY_FIELDS``, or those of them that belong to users.
+        place: how a sentence names the provider and user at an index of a field.
+
+    Raises:
+        InvalidInputError: a value that cannot be; names the field, the place and the value.
+    """
+
+    def refuse(name: str, bad: BoolArray, rule: str) -> None:
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            value = float(arrays[name][index])
+            raise InvalidInputError(f"{name} of {place(name, index)} is {value!r}; it {rule}")
+
+    for name in [known for known in ARRAY_FIELDS if known in arrays]:
+        array = arrays[name]
+        if array.min() > 0 and array.max() < np.inf:  # as nearly always: two cheap passes
+            continue
+        refuse(name, ~np.isfinite(array), "must be a finite number")
+        refuse(name, array < 0, "must not be negative")
+        if name in _POSITIVE:
+            refuse(name, array == 0, "must be greater than zero")
+    low, high = arrays["reward_min"], arrays["reward_max"]
+    crossed = low > high
+    if crossed.any():
+        m = int(np.argmax(crossed))
+        raise InvalidInputError(
+            f"reward_min of {place('reward_min', (m,))} is {float(low[m])!r}, "
+            f"above its reward_max {float(high[m])!r}"
+        )
+    if all(arrays[name].min() > 0 for name in PAIR_FIELDS):
+        return
+    nothing = (arrays["work"] == 0) & (arrays["traffic"] == 0)
+    refuse(
+        "latency_budget",
+        (arrays["latency_budget"] == 0) & ~nothing,
+        "must be greater than zero where work or traffic is demanded",
+    )
+    refuse(
+        "work",
+        (arrays["latency_budget"] > 0) & nothing,
+        "and traffic must not both be zero unless latency_budget is zero too (an absent pair)",
+    )
 
 
 def _as_floats(name: str, value: ArrayLike) -> FloatArray:

@@ -13,7 +13,8 @@ import numpy as np
 
 from qoex.best_reply import ReplyRounds
 from qoex.capacity_prices import Point, PriceSystem
-from qoex.market import BoolArray, FloatArray
+from qoex.market import BoolArray, FloatArray, Market
+from qoex.population import Here
 from qoex.provider import answer_feasible
 
 # Use within this share of a capacity counts as all of it: rounds that have not come to rest leave
@@ -25,13 +26,15 @@ _AT_COST = 1e-9
 # wait for. With hardly any room to spare the rounds creep, and more of them would not help.
 _ROUNDS = 30
 _MOST_ROUNDS = 960
-_MOST_RESTARTS = 20
+_MOST_RESTARTS = 40
 # ln(√p/t) within which a pair becomes an unknown, by restart: what is right depends on how near the
 # rounds have come, so later restarts try others.
 _NEAR = (1e-2, 1e-3, 5e-2, 1e-4, 1e-5)
 # At rest: √R changes by no more than this share in a round.
 _REST = 1e-13
 _HALVINGS = 40
+# NM² beyond which a round of best replies takes longer than anybody waits.
+_LARGEST = 2e8
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Restarts:
     """The rounds of best replies so far: where they stand and whether they have come to rest."""
 
     system: PriceSystem
+    market: Market
     count: int = 0
     rounds: ReplyRounds | None = None
     at_rest: bool = False
@@ -46,8 +50,9 @@ class Restarts:
 
     @property
     def given_up(self) -> bool:
-        """Whether so many restarts were made that another is not worth its time."""
-        return self.count >= _MOST_RESTARTS
+        """Whether another restart is not worth its time: there were many, or it would take long."""
+        too_large = self.market.providers * self.market.users**2 > _LARGEST
+        return too_large or self.count >= _MOST_RESTARTS
 
     @property
     def exhausted(self) -> bool:
@@ -62,11 +67,14 @@ class Restarts:
 
     def next(self, point: Point) -> Point:
         """Go on with the rounds (the first time from a point) and return a start near them."""
-        system = self.system
+        market = self.market
+        assert isinstance(self.system.users.hosts, Here)
+        (shard,) = self.system.users.hosts.shards
         if self.rounds is None:
-            wanted = np.clip(point.wanted, system.low, system.high)
-            self.rounds = ReplyRounds(system.market, np.where(system.present, wanted, 0.0) ** 2)
-        marginal = point.marginal.copy()
+            wanted = np.where(market.present, shard.wanted, 0.0) ** 2
+            inside = np.clip(wanted, market.reward_min, market.reward_max)
+            self.rounds = ReplyRounds(market, np.where(market.present, inside, 0.0))
+        marginal = shard.marginal.copy()
         for _ in range(min(_ROUNDS * 2**self.count, _MOST_ROUNDS)):
             self.at_rest = self.rounds.round(marginal) <= _REST
             if self.at_rest:
@@ -75,12 +83,11 @@ class Restarts:
         self.count += 1
         if not self.at_rest:
             self._first_at_rest = self.count
-        return _point_at(system, self.rewards, near)
+        return _point_at(self.system, market, self.rewards, near)
 
 
-def _point_at(system: PriceSystem, rewards: FloatArray, near: float) -> Point:
+def _point_at(system: PriceSystem, market: Market, rewards: FloatArray, near: float) -> Point:
     """Return the point that fits rewards (N×M), and make the pairs near a threshold unknowns."""
-    market = system.market
     n = market.providers
     answer = answer_feasible(market, rewards)
     prices = np.sqrt(np.concatenate([answer.compute_price, answer.bandwidth_price]))
@@ -88,33 +95,36 @@ def _point_at(system: PriceSystem, rewards: FloatArray, near: float) -> Point:
     above = np.log(prices / system.root_cost)
     full = use >= system.capacity * (1.0 - _FULL)
     marginal = market.profit_factor / (1.0 + answer.qoe.sum(axis=0))
-    height = system.root_work * prices[:n, None] + system.root_traffic * prices[n:, None]
-    ceiling = np.clip(np.sqrt(marginal), system.low, system.high)
-    at_threshold = np.where(system.present, height / system.budget / ceiling, 0.0)
-    close = np.abs(np.log(np.where(system.present, at_threshold, 2.0))) < near
-    floor = system.present & (answer.qoe == 0)
-    system.marginal_pairs[:] = [(int(k), int(m)) for k, m in np.argwhere(close)]
+    height = np.sqrt(market.work) * prices[:n, None] + np.sqrt(market.traffic) * prices[n:, None]
+    ceiling = np.sqrt(np.clip(marginal, market.reward_min, market.reward_max))
+    budget = np.where(market.present, market.latency_budget, 1.0)
+    at_threshold = np.where(market.present, height / budget / ceiling, 0.0)
+    close = np.abs(np.log(np.where(market.present, at_threshold, 2.0))) < near
     point = Point(
         z=np.where(above > _AT_COST, 1.0 + above, np.where(full, 0.5, 0.0)),
-        alpha=np.array([float(floor[pair]) for pair in system.marginal_pairs]),
-        floor=floor,
-        wanted=np.sqrt(rewards),
-        marginal=marginal,
+        alpha=np.zeros(0),
+        floors=system.users.start(rewards, answer.qoe),
     )
-    inner = system.present & (answer.qoe > 0)
-    inner &= (point.wanted > system.low) & (point.wanted < system.high)
-    inner &= rewards < marginal
-    _weigh_kinks(system, point, height, inner)
+    system.marginal_pairs.clear()
+    system.users.set_unknown([])
+    for k, m in np.argwhere(close):
+        system.add_marginal_pair(point, (int(k), int(m)))
+    root_rewards = np.sqrt(rewards)
+    inner = market.present & (answer.qoe > 0) & (rewards < marginal)
+    inner &= (rewards > market.reward_min) & (rewards < market.reward_max)
+    # The first-order condition ph − peu + hu² − (2κ − e)u³ = 0, solved for e.
+    u, p = np.where(inner, root_rewards, 1.0), np.where(inner, marginal, 2.0)
+    wanted_pull = (p * height + height * u**2 - 2.0 * budget * u**3) / (u * (p - u**2))
+    _weigh_kinks(system, market, point, wanted_pull, inner)
     return point
 
 
-def _weigh_kinks(system: PriceSystem, point: Point, height: FloatArray, inner: BoolArray) -> None:
+def _weigh_kinks(
+    system: PriceSystem, market: Market, point: Point, wanted_pull: FloatArray, inner: BoolArray
+) -> None:
     """Set the ω and α of each provider to the one share that fits its users' offers on average."""
-    n = system.market.providers
-    # The first-order condition ph − peu + hu² − (2κ − e)u³ = 0, solved for e.
-    u = np.where(inner, point.wanted, 1.0)
-    p = np.where(inner, point.marginal, 2.0)
-    wanted_pull = (p * height + height * u**2 - 2.0 * system.budget * u**3) / (u * (p - u**2))
+    n = market.providers
+    root_work, root_traffic = np.sqrt(market.work), np.sqrt(market.traffic)
     for k in range(n):
         pairs = [j for j, pair in enumerate(system.marginal_pairs) if pair[0] == k]
         pinned = [i for i in (k, n + k) if 0.0 < point.z[i] < 1.0]
@@ -126,8 +136,8 @@ def _weigh_kinks(system: PriceSystem, point: Point, height: FloatArray, inner: B
             point.alpha[pairs] = share
             point.z[pinned] = share
             by_work, by_traffic, by_cross = system.own_pull(point).coefficients[:, k]
-            own = by_work * system.market.work[k] + by_traffic * system.market.traffic[k]
-            own += by_cross * system.root_work[k] * system.root_traffic[k]
+            own = by_work * market.work[k] + by_traffic * market.traffic[k]
+            own += by_cross * root_work[k] * root_traffic[k]
             if (own - wanted_pull[k])[inner[k]].sum() > 0:
                 high = share
             else:

@@ -270,7 +270,7 @@ def _equal_split(
     cost: FloatArray = getattr(market, f"{shared}_cost")
     changes: dict[str, Any] = {
         **allocation,
-        f"{shared}_state": capacity_state(allocation[shared], cost, cost, capacity),
+        f"{shared}_state": capacity_state(allocation[shared].sum(axis=1), cost, cost, capacity),
         "method": method,
         "rewards": rewards,
         "qoe": qoe,

@@ -36,15 +36,19 @@ def settle(
     market: Market,
     rewards: FloatArray,
     *,
+    near: tuple[FloatArray, FloatArray] | None = None,
     status: Status,
     method: str,
     steps: int,
     trace: Sequence[Step] = (),
     notes: tuple[str, ...] = (),
 ) -> Solution:
-    """Return the solution in which providers answer these rewards (N×M) of a feasible market."""
-    rewards = np.where(market.present, rewards, 0.0)
-    answer = answer_feasible(market, rewards)
+    """Return the solution in which providers answer these rewards (N×M) of a feasible market.
+
+    ``near`` holds the roots of the capacity prices (N each) if they are known up to rounding.
+    """
+    rewards = np.where(market.present, rewards, 0.0) if near is None else rewards
+    answer = answer_feasible(market, rewards, near)
     return Solution(
         status=status,
         method=method,
@@ -53,15 +57,13 @@ def settle(
         compute=answer.compute,
         bandwidth=answer.bandwidth,
         qoe=answer.qoe,
-        user_utility=user_utility(market, rewards, answer.qoe),
-        provider_utility=provider_utility(
-            market, rewards, answer.qoe, answer.compute, answer.bandwidth
-        ),
+        user_utility=answer.user_utility,
+        provider_utility=answer.provider_utility,
         compute_state=capacity_state(
-            answer.compute, answer.compute_price, market.compute_cost, market.compute_capacity
+            answer.compute_use, answer.compute_price, market.compute_cost, market.compute_capacity
         ),
         bandwidth_state=capacity_state(
-            answer.bandwidth,
+            answer.bandwidth_use,
             answer.bandwidth_price,
             market.bandwidth_cost,
             market.bandwidth_capacity,

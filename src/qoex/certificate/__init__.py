@@ -3,6 +3,11 @@
 Two questions are put to a solution, and no code of the solvers helps to answer them. Is each
 provider's allocation optimal for the rewards (eq. 8: the Karush–Kuhn–Tucker conditions)? And could
 any user do better by other rewards, all providers answering anew (eq. 10, eq. 11: the regret)?
+
+A search answers the second question for every user of a market of usual size. In a large one, two
+passes over the users bound what each could gain, and only those are searched whose bound is not
+as small as rounding (:mod:`qoex.certificate.large`). Markets in chunks are judged by
+:mod:`qoex.certificate.passes`.
 """
 
 from __future__ import annotations
@@ -13,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoex.certificate.conditions import KktResiduals, conditions, reported_qoe
-from qoex.certificate.deviation import Deviations, best_deviations
+from qoex.certificate.deviation import LEAST_SCALE, Deviations, best_deviations
 from qoex.errors import InvalidInputError
-from qoex.market import FloatArray, Market
+from qoex.market import BoolArray, FloatArray, Market
 from qoex.solution import Regime, Solution
 
 __all__ = ["CERTIFIED", "Certificate", "KktResiduals", "certify"]
@@ -23,9 +28,9 @@ __all__ = ["CERTIFIED", "Certificate", "KktResiduals", "certify"]
 # What an exact equilibrium has to reach: rounding leaves some 1e-13, a solver that stops early far
 # more than this.
 CERTIFIED = 1e-9
-# Utilities below this share of the largest profit factor (QoE of a microsecond) are not told from
-# zero: rounding in κ − L, a part in 1e16 of κ, would look like regret otherwise.
-LEAST_SCALE = 1e-3
+# Beyond this many pairs every user's gain is bounded, and only doubtful ones are searched: at
+# 10 × 2000 pairs a search takes some 0.3 s, bounds a few ms, and loading the compiler a second.
+LARGE_PAIRS = 20_000
 
 _PAIR_FIELDS = ("rewards", "compute", "bandwidth", "qoe")
 
@@ -35,11 +40,12 @@ class Certificate:
     """What was found out about a solution.
 
     Attributes:
-        regret: the most that any user could gain by other rewards, money; at least zero.
-        regret_per_user: M, money.
+        regret: the most that any user could gain by other rewards, money; at least zero. Where
+            ``regret_is_exact`` is false, no user could gain more.
+        regret_per_user: M, money; where ``bounded``, no user could gain more.
         best_deviation: N×M, money per ms; in each column that user's best rewards, those of the
-            others held; the reported ones where nothing is better.
-        best_utility: M, money, of that deviation.
+            others held; the reported ones where nothing is better or the user was not searched.
+        best_utility: M, money, of that deviation; where ``bounded``, no deviation brings more.
         utility_scale: money; the largest |utility|, or a thousandth of the largest profit factor
             if that is more. Regret is judged relative to it.
         kkt: residuals of the providers' conditions.
@@ -56,6 +62,8 @@ class Certificate:
         unique: whether no other equilibrium is near by; None if nobody looked, or if that was not
             determined (:mod:`qoex.multiplicity`).
         witness: another equilibrium, where one was found.
+        bounded: M booleans, in a large market, where bounds say enough of most users: true for
+            those; None where every user was searched.
     """
 
     regret: float
@@ -74,6 +82,15 @@ class Certificate:
     worst_user: str
     unique: bool | None = None
     witness: Solution | None = None
+    bounded: BoolArray | None = None
+
+    @property
+    def regret_is_exact(self) -> bool:
+        """Whether ``regret`` is what a user gains, and not an upper bound only; not if NaN."""
+        if self.bounded is None or not self.bounded.any():
+            return not np.isnan(self.regret)
+        searched = self.regret_per_user[~self.bounded]
+        return bool(searched.size > 0 and searched.max() >= self.regret)
 
     @property
     def relative_regret(self) -> float:
@@ -108,6 +125,8 @@ class Certificate:
                 f"QoE or utilities are not those of the allocation (they differ by a share of "
                 f"{self.consistency:.1e})"
             )
+        elif self.bounded is not None and not self.regret_is_exact:
+            reason = f"{self.worst_user} may gain up to {self.regret:.4g} by other rewards"
         else:
             reason = f"{self.worst_user} gains {self.regret:.4g} by other rewards"
         return f"Not an equilibrium: {reason}."
@@ -122,7 +141,9 @@ def certify(
     """Judge whether a solution is an equilibrium of the game (eq. 10, eq. 11).
 
     Regret is that of the reported rewards under the providers' exact answers; whether the reported
-    allocation is that answer, the residuals tell.
+    allocation is that answer, the residuals tell. In a market of more than ``LARGE_PAIRS`` pairs
+    a regret below 1e-12 of the scale is an upper bound, and so is what remains where more users
+    are doubtful than can be searched.
 
     Args:
         market: N providers × M users.
@@ -133,6 +154,8 @@ def certify(
         InvalidInputError: an array of the solution does not have the shape the market needs.
     """
     _check_shapes(market, solution)
+    if market.work.size > LARGE_PAIRS:
+        return _certify_large(market, solution, progress)
     rewards = np.where(market.present, solution.rewards, 0.0)
     # Numbers that are not finite mean no certificate; they are no accident here.
     with np.errstate(all="ignore"):
@@ -162,6 +185,34 @@ def certify(
         consistency=consistency,
         outside_bounds=outside_bounds,
         worst_user=market.user_names[int(np.argmax(regret))],
+    )
+
+
+def _certify_large(
+    market: Market, solution: Solution, progress: Callable[[float], None] | None
+) -> Certificate:
+    # Loads numba, which small markets do without.
+    from qoex.certificate.large import judge
+
+    judgement = judge(market, solution, progress)
+    verdict = judgement.verdict
+    providers = verdict.conditions
+    return Certificate(
+        regret=verdict.regret,
+        regret_per_user=judgement.regret,
+        best_deviation=judgement.best_rewards,
+        best_utility=judgement.best_utility,
+        utility_scale=verdict.utility_scale,
+        kkt=providers.residuals,
+        kkt_residual=providers.residuals.largest,
+        compute_price=providers.compute_price,
+        bandwidth_price=providers.bandwidth_price,
+        compute_regime=providers.compute_regime,
+        bandwidth_regime=providers.bandwidth_regime,
+        consistency=verdict.consistency,
+        outside_bounds=verdict.outside_bounds,
+        worst_user=market.user_names[verdict.worst_user],
+        bounded=judgement.bounded,
     )
 
 

@@ -32,7 +32,12 @@ class Answers:
         root_rewards: √R, N×M, zero at absent pairs.
     """
 
-    def __init__(self, market: Market, rewards: FloatArray) -> None:
+    def __init__(
+        self,
+        market: Market,
+        rewards: FloatArray,
+        roots: tuple[FloatArray, FloatArray] | None = None,
+    ) -> None:
         self._budget = market.latency_budget
         self._root_work, self._root_traffic = np.sqrt(market.work), np.sqrt(market.traffic)
         self._capacity = market.compute_capacity, market.bandwidth_capacity
@@ -47,7 +52,8 @@ class Answers:
         self._at_floor = np.stack(
             [none, none, market.work / budget, market.traffic / budget, cross / budget]
         )
-        self.x, self.y = self._settle()
+        # Where they are known already, x and y need not be sought.
+        self.x, self.y = self._settle() if roots is None else roots
 
     def lines(self, users: IndexArray, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return lines of the prices in each deviator's own root reward.

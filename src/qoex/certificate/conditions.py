@@ -21,7 +21,7 @@ NO_QOE = 1e-9
 REGIME_TOLERANCE = 1e-9
 # Share of the unit cost that stands for a price of zero, which users that offer nothing imply where
 # they are served all the same: it violates the conditions, yet can be divided by.
-_TINY = 1e-200
+TINY_PRICE = 1e-200
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class _Resource(NamedTuple):
         if not users.any():
             return None
         value = float(np.average(self.value[users], weights=np.abs(self.given[users])))
-        return value if value != 0.0 else _TINY * self.cost
+        return value if value != 0.0 else TINY_PRICE * self.cost
 
     def residuals(self, price: float, served: BoolArray) -> list[float]:
         """Return stationarity, primal, dual and complementarity at the price c + λ."""

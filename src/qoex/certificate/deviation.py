@@ -19,6 +19,9 @@ import numpy as np
 from qoex.certificate.answers import Answers, IndexArray, highest
 from qoex.market import FloatArray, Market
 
+# Utilities below this share of the largest profit factor (QoE of a microsecond) are not told from
+# zero: rounding in κ − L, a part in 1e16 of κ, would look like regret otherwise.
+LEAST_SCALE = 1e-3
 # Prices that a new line raises by less than this share are as they were: some hundred roundings,
 # and a hundredth of the accuracy of 1e-12 that utilities need.
 _PRICE_ROUNDING = 1e-14
@@ -43,12 +46,12 @@ _BLOCK = 1 << 15
 
 
 class Deviations(NamedTuple):
-    """What users have, and the most that each could have by changing its own rewards.
+    """What m users have, and the most that each could have by changing its own rewards.
 
     Attributes:
-        utility: M, money, at the rewards given, providers answering exactly (eq. 9).
-        best_utility: M, money; at least ``utility``.
-        best_rewards: N×M, money per ms, one user's deviation in each column; the rewards given
+        utility: m, money, at the rewards given, providers answering exactly (eq. 9).
+        best_utility: m, money; at least ``utility``.
+        best_rewards: N×m, money per ms, one user's deviation in each column; the rewards given
             where nothing better was found.
     """
 
@@ -58,54 +61,64 @@ class Deviations(NamedTuple):
 
 
 def best_deviations(
-    market: Market, rewards: FloatArray, progress: Callable[[float], None] | None = None
+    market: Market,
+    rewards: FloatArray,
+    progress: Callable[[float], None] | None = None,
+    *,
+    users: IndexArray | None = None,
+    roots: tuple[FloatArray, FloatArray] | None = None,
 ) -> Deviations:
-    """Return every user's best unilateral deviation, all providers answering anew (eq. 10).
+    """Return users' best unilateral deviations, all providers answering anew (eq. 10).
 
     Args:
         market: N providers × M users.
         rewards: R, N×M, money per ms, finite and not negative.
         progress: called with the share of the users done, up to 1.
+        users: indices of the m users to search; every user by default.
+        roots: √(c + λ) and √(d + ρ), N each, of the answer to these rewards, where they are known.
 
     Returns:
         The deviations, accurate to about 1e-12 of the profit factor in utility; NaN throughout if
         a provider cannot serve its users at all.
 
     """
-    answers = Answers(market, rewards)
-    utility, best = np.full((2, market.users), np.nan)
-    best_rewards = np.full(market.work.shape, np.nan)
+    answers = Answers(market, rewards, roots)
+    chosen = np.arange(market.users) if users is None else users
+    utility, best = np.full((2, chosen.size), np.nan)
+    best_rewards = np.full((market.providers, chosen.size), np.nan)
     if np.isnan(answers.x).any():
         return Deviations(utility, best, best_rewards)
     block = max(_BLOCK // market.providers, 1)
-    for first in range(0, market.users, block):
-        last = min(first + block, market.users)
-        users = np.arange(first, last)
-        lines = answers.lines(users, answers.x[:, None], answers.y[:, None])
+    for first in range(0, chosen.size, block):
+        last = min(first + block, chosen.size)
+        places = np.arange(first, last)
+        lines = answers.lines(chosen[places], answers.x[:, None], answers.y[:, None])
         for _ in range(_MOST_ROUNDS):
-            deviators = _Deviators.of(market, answers, users, lines)
+            some = chosen[places]
+            deviators = _Deviators.of(market, answers, some, lines)
             reply = deviators.best_replies()
             # By the same lines, so that rounding is the same in both.
-            utility[users] = deviators.utility(deviators.reported)
-            best[users] = deviators.utility(reply)
-            best_rewards[:, users] = reply**2
+            utility[places] = deviators.utility(deviators.reported)
+            best[places] = deviators.utility(reply)
+            best_rewards[:, places] = reply**2
             x, y = highest(lines, reply)
-            new = answers.lines(users, x, y)
+            new = answers.lines(some, x, y)
             new_x, new_y = highest(new, reply)
             raised = (new_x > x * (1.0 + _PRICE_ROUNDING)) | (new_y > y * (1.0 + _PRICE_ROUNDING))
             # Where even prices that are too low leave no QoE there is nothing to correct.
             again = (raised & (deviators.qoe(reply) > 0)).any(axis=0)
             if not again.any():
                 break
-            users = users[again]
+            places = places[again]
             lines = np.concatenate([lines[..., again], new[1:, ..., again]])
         if progress is not None:
-            progress(last / market.users)
+            progress(last / chosen.size)
     gains = ~(best <= utility)  # true for NaN as well
+    present, given = market.present[:, chosen], rewards[:, chosen]
     return Deviations(
         utility=utility,
         best_utility=np.where(gains, best, utility),
-        best_rewards=np.where(market.present, np.where(gains, best_rewards, rewards), 0.0),
+        best_rewards=np.where(present, np.where(gains, best_rewards, given), 0.0),
     )
 
 

@@ -90,7 +90,10 @@ app = typer.Typer(
 )
 
 MarketFile = Annotated[
-    Path, typer.Argument(metavar="MARKET", help="File of the market (.toml or .json).")
+    Path,
+    typer.Argument(
+        metavar="MARKET", help="File of the market (.toml, .json, .parquet), or a directory."
+    ),
 ]
 
 
@@ -225,8 +228,13 @@ def sample(
     providers: Annotated[int, typer.Option(min=1, help="How many providers.")],
     users: Annotated[int, typer.Option(min=1, help="How many users.")],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help=".toml: scenario; .json: arrays."),
+        str,  # a Path would lose the / at its end
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=".toml: scenario; .json: arrays; no ending: directory of Parquet, of any size.",
+        ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same market.")] = 0,
     feasible: Annotated[
@@ -234,24 +242,14 @@ def sample(
     ] = False,
 ) -> None:
     """Draw a random market from the ranges of the paper's Table III."""
-    import numpy as np
+    from qoex.cli.sampling import sample_into
 
-    from qoex.feasibility import require_feasible
-    from qoex.files import write_market, write_scenario
-    from qoex.sampling import sample_scenario
-
-    if output.suffix.lower() not in (".toml", ".json"):
-        raise InvalidInputError(f"{output}: the name of the file must end in .toml or .json")
-    scenario = sample_scenario(providers, users, np.random.default_rng(seed), feasible=feasible)
-    if output.suffix.lower() == ".json":
-        write_market(scenario.market(), output)
-    else:
-        write_scenario(scenario, output)
-    notice(f"wrote {output}: {_size(scenario.market())}")
-    with contextlib.suppress(InfeasibleMarketError):
-        require_feasible(scenario.market())
-        return
-    notice("not all of its demands can be served; --feasible raises the capacities that are short")
+    served = sample_into(output, providers, users, seed, feasible=feasible)
+    notice(f"wrote {output}: {counted(providers, 'provider')}, {counted(users, 'user')}")
+    if not served:
+        notice(
+            "not all of its demands can be served; --feasible raises the capacities that are short"
+        )
 
 
 @app.command()

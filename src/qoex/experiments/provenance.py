@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from qoex.sources import package_version
 
 # Whose versions may change a row, if only in its last digits.
 _PACKAGES = ("qoex", "numba", "numpy", "scipy", "polars", "pydantic")
@@ -24,14 +25,6 @@ def provenance() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "git_revision": _git_revision(),
     }
-
-
-def package_version(name: str) -> str:
-    """Return the version of an installed package, or "unknown"."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _git_revision() -> str | None:

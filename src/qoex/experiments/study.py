@@ -7,10 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
-from qoex.experiments.provenance import package_version
+from qoex.sources import identity_of
 
 Row = dict[str, Any]
 Task = tuple[int, int]  # which of several studies, which seed
@@ -73,6 +72,7 @@ def fingerprint(study: Study) -> str:
 _WITHOUT_EFFECT = frozenset(
     {
         "cli",
+        "cluster",
         "explain",
         "schemas",
         "experiments/claims",
@@ -88,6 +88,7 @@ _WITHOUT_EFFECT = frozenset(
         "experiments/runners",
         "experiments/running",
         "experiments/sweep_file",
+        "stored",
     }
 )
 
@@ -95,17 +96,4 @@ _WITHOUT_EFFECT = frozenset(
 @cache
 def code_identity() -> str:
     """Return the version and a digest of the sources that rows depend on."""
-    digest = hashlib.sha256()
-
-    def add(folder: Traversable, prefix: str) -> None:
-        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-            name = f"{prefix}{entry.name}"
-            if name.removesuffix(".py") in _WITHOUT_EFFECT:
-                continue
-            if entry.is_dir():
-                add(entry, f"{name}/")
-            elif name.endswith((".py", ".toml")):
-                digest.update(name.encode() + entry.read_bytes())
-
-    add(files("qoex"), "")
-    return f"{package_version('qoex')} {digest.hexdigest()[:16]}"
+    return identity_of(files("qoex"), _WITHOUT_EFFECT)

@@ -19,7 +19,15 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
+Bytes = NDArray[np.uint8]
+
+# Users whose sums are kept apart, so that they can be added up in a fixed order whoever has them.
+BLOCK = 4096
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+# What lets loops over users run in vector registers. NaN and infinity keep their meaning.
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 _state = {"interpreted": False}
 
@@ -36,11 +44,26 @@ def interpret() -> None:
     _state["interpreted"] = True
 
 
+def interpreted() -> bool:
+    """Return whether kernels run as ordinary Python."""
+    return _state["interpreted"]
+
+
 def kernel(function: F) -> F:
     """Compile a function with numba on its first call, or leave it as it is when interpreting."""
+    return _compiled(function, fastmath=False)
+
+
+def vector_kernel(function: F) -> F:
+    """Do the same for loops over users: sums may be reordered, the same way every time."""
+    return _compiled(function, fastmath=_FAST)
+
+
+def _compiled(function: F, fastmath: bool | set[str]) -> F:
     if _state["interpreted"]:
         return function
     from numba import njit
 
-    compiled: F = njit(cache=True, error_model="numpy")(function)
+    # Without the lock of the interpreter, so that threads can share the users among them.
+    compiled: F = njit(cache=True, error_model="numpy", nogil=True, fastmath=fastmath)(function)
     return compiled

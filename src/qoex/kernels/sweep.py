@@ -1,279 +1,198 @@
-"""One pass over the users at given capacity prices: what each would offer, and the 2N sums.
+"""One pass over the users at given capacity prices: what they take, and how that answers to them.
 
-A user sees its provider n through five numbers: the capacity prices x and y, and the pull
-coefficients E = (E1, E2, E3), with which e = aE1 + bE2 + √(ab)E3 is the user's own pull on the
-prices, e = √a dx/du + √b dy/du for u = √R. Write h = √a x + √b y, so that latency is h/u. At a
-given marginal gain p = μ/(1 + ΣQ) the first-order condition (p − R)Q′ = Q is one cubic in u:
+Users come in blocks of a fixed size, whose sums are kept apart: added up in a fixed order they give
+the same bits however the blocks are shared among threads, chunks and machines. Within a block,
+groups of users are solved in vector registers (:mod:`qoex.kernels.joint`). What they end with is
+checked; who fails is solved alone (:mod:`qoex.kernels.user`).
 
-    ph − pe u + h u² − (2κ − e)u³ = 0   on (t, √p),  t = h/κ.
-
-It is decreasing and concave there, so Newton's method needs no safeguard. The outer equation
-p(1 + ΣQ(p)) = μ is increasing in p.
+Prices move along C directions per provider, each with its own effect on the five numbers
+(x, y, E1, E2, E3); the derivatives of the sums are taken along those.
 """
 
 from __future__ import annotations
 
-from math import exp, log, sqrt
+from math import sqrt
 
-from qoex.kernels import Floats, Integers, kernel
+import numpy as np
 
-# Newton stops when ln p is right to a few units in the last place of a double near ln μ.
-_LOG_TOLERANCE = 4e-15
-_MAX_NEWTON = 100
-
-STRATEGIC = 0  # the user solves the cubic (price-taking when E = 0)
-WELFARE = 1  # every pair is served as if the user paid p (theory, section 10)
-
-
-@kernel
-def offer(
-    p: float,
-    h: float,
-    e: float,
-    budget: float,
-    guess: float,
-) -> float:
-    """Return u on (t, √p), the root of the first-order cubic; needs p > t² and e < κ."""
-    t = h / budget
-    top = sqrt(p)
-    u = guess
-    if not t < u <= top:
-        # With e = 0 the root lies right of this point; it is close where latency is small.
-        u = min(max((0.5 * p * h / budget) ** (1.0 / 3.0), t), top)
-    lead = 2.0 * budget - e
-    for _ in range(_MAX_NEWTON):
-        value = p * h - u * (p * e - u * (h - u * lead))
-        slope = -p * e + u * (2.0 * h - 3.0 * lead * u)
-        step = value / slope
-        u -= step
-        if u < t:  # rounding only: the cubic is not negative at t
-            return t
-        if abs(step) <= 2e-16 * u:
-            break
-    return u
+from qoex.kernels import BLOCK, Bytes, Floats, Integers, joint, kernel, vector_kernel
+from qoex.kernels.derivatives import add_use, linearise
+from qoex.kernels.joint import (
+    BUDGET,
+    DOUBT,
+    GROUP,
+    HIGH,
+    LOW,
+    MARGINAL,
+    PAIR_SIZE,
+    PROFIT,
+    ROOT,
+    ROOT_MARGINAL,
+    ROOT_TRAFFIC,
+    ROOT_WORK,
+    USER_SIZE,
+)
+from qoex.kernels.sides import note_sides
+from qoex.kernels.user import user_reply
 
 
-@kernel
-def pair_reply(
-    p: float,
-    h: float,
-    e: float,
-    budget: float,
-    low: float,
-    high: float,
-    guess: float,
-    conduct: int,
-    out: Floats,
-) -> None:
-    """Fill out with (v, s, ∂s/∂p, ∂s/∂h, ∂s/∂e, Q) of one pair at marginal gain p.
-
-    v is the root of the reward wanted (below t it means: no QoE wanted), s = max(v, t).
-    """
-    t = h / budget
-    dp = 0.0
-    dh = 0.0
-    de = 0.0
-    root_p = sqrt(p)
-    if conduct == WELFARE:
-        v = root_p
-        dp = 0.5 / root_p
-    elif root_p <= t:
-        v = min(max(root_p, low), high)
-    elif e >= budget:
-        # The user's own pull eats any gain: it stays where its QoE starts.
-        v = min(max(t, low), high)
-    else:
-        v = offer(p, h, e, budget, guess)
-        if v < low:
-            v = low
-        elif v > high:
-            v = high
-        else:
-            slope = -p * e + v * (2.0 * h - 3.0 * (2.0 * budget - e) * v)
-            dp = -(h - e * v) / slope
-            dh = -(p + v * v) / slope
-            de = v * (p - v * v) / slope
-    if v <= t:
-        out[0] = v
-        out[1] = t
-        out[2] = 0.0
-        out[3] = 1.0 / budget
-        out[4] = 0.0
-        out[5] = 0.0
-    else:
-        out[0] = v
-        out[1] = v
-        out[2] = dp
-        out[3] = dh
-        out[4] = de
-        out[5] = budget - h / v
-
-
-@kernel
-def user_reply(
-    m: int,
-    root_work: Floats,
-    root_traffic: Floats,
+@vector_kernel
+def sweep(
+    work: Floats,
+    traffic: Floats,
     budget: Floats,
-    mu: float,
-    low: float,
-    high: float,
+    profit_factor: Floats,
+    reward_min: Floats,
+    reward_max: Floats,
     x: Floats,
     y: Floats,
     pull: Floats,
+    directions: Floats,
     conduct: int,
+    most_steps: int,
+    first_block: int,
+    last_block: int,
     wanted: Floats,
-    p: float,
-    out: Floats,
-) -> float:
-    """Solve user m's own problem; fill ``out`` (N×7: pair_reply's six numbers and h), return p."""
-    providers = budget.shape[0]
-    total_budget = 0.0
-    for n in range(providers):
-        total_budget += float(budget[n, m])
-    log_mu = log(mu)
-    log_low = log_mu - log(1.0 + total_budget)
-    log_high = log_mu
-    log_p = log(p) if p > 0.0 else 0.5 * (log_low + log_high)
-    if not log_low <= log_p <= log_high:
-        log_p = 0.5 * (log_low + log_high)
-    for _ in range(_MAX_NEWTON):
-        p = exp(log_p)
-        gain = 1.0
-        rise = 0.0
+    marginal: Floats,
+    memory: Bytes,
+    sums: Floats,
+    highest: Floats,
+    crossed: Integers,
+    crossing: Integers,
+    alone: Integers,
+) -> None:
+    """Let the users of some blocks reply to the prices.
+
+    Pair arrays are N×M, user arrays M long. directions is C×5×N; wanted, marginal and memory are
+    warm starts and results. A row of sums per block holds use (2N), its derivatives (2N × CN, by
+    direction and provider), then Σ a/κ, Σ b/κ, Σ √(ab)/κ over the pairs whose user wants no QoE
+    (3N) and over those that have none (3N). highest (blocks × N) is the largest √p/t, or WANTED;
+    crossed counts the pairs that changed sides; crossing (blocks × 1 + most × 2) says how many of
+    them are near their threshold, and lists them. most_steps of the joint method are taken; alone
+    counts the users that it leaves to be solved one by one, which without steps are all.
+    """
+    providers, all_users = budget.shape
+    pairs = np.empty(providers * PAIR_SIZE)
+    users = np.empty(USER_SIZE)
+    answers = np.empty(directions.shape[0] * providers * GROUP)
+    own = np.empty((directions.shape[0], 2, providers))
+    sides = np.empty(GROUP, dtype=np.uint8)
+    for block in range(first_block, last_block):
+        total = sums[block]
+        for i in range(total.shape[0]):
+            total[i] = 0.0
         for n in range(providers):
-            k = float(budget[n, m])
-            if k > 0.0:
-                ra = float(root_work[n, m])
-                rb = float(root_traffic[n, m])
-                h = ra * float(x[n]) + rb * float(y[n])
-                e = ra * ra * pull[0, n] + rb * rb * pull[1, n] + ra * rb * pull[2, n]
-                pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), conduct, out[n])
-                wanted[n, m] = out[n, 0]
-                out[n, 6] = h
-                gain += float(out[n, 5])
-                s = float(out[n, 1])
-                rise += h / (s * s) * float(out[n, 2])
-        value = log_p + log(gain) - log_mu
-        if value > 0.0:
-            log_high = log_p
-        else:
-            log_low = log_p
-        if abs(value) <= _LOG_TOLERANCE or log_high - log_low <= _LOG_TOLERANCE:
-            break
-        log_p -= value / (1.0 + p * rise / gain)
-        if not log_low < log_p < log_high:
-            log_p = 0.5 * (log_low + log_high)
-    return p
+            highest[block, n] = 0.0
+        crossed[block] = 0
+        crossing[block, 0, 0] = 0
+        alone[block] = 0
+        for first in range(block * BLOCK, min((block + 1) * BLOCK, all_users), GROUP):
+            end = min(first + GROUP, all_users)
+            count = end - first
+            joint.prepare(
+                work,
+                traffic,
+                budget,
+                profit_factor,
+                reward_min,
+                reward_max,
+                x,
+                y,
+                pull,
+                conduct,
+                wanted,
+                marginal,
+                first,
+                end,
+                pairs,
+                users,
+            )
+            if most_steps > 0:
+                joint.improve(conduct, most_steps, count, providers, pairs, users)
+                linearise(directions, conduct, count, pairs, users, answers, own)
+            else:
+                for j in range(count):
+                    users[DOUBT + j] = 1.0
+            doubtful = 0.0
+            for j in range(count):
+                doubtful += 1.0 if users[DOUBT + j] > 0.0 else 0.0
+            if doubtful > 0.0:
+                alone[block] += int(doubtful)
+                _solve_alone(
+                    x,
+                    y,
+                    pull,
+                    conduct,
+                    wanted[:, first:end],
+                    marginal[first:end],
+                    pairs,
+                    users,
+                )
+                linearise(directions, conduct, count, pairs, users, answers, own)
+            note_sides(
+                count,
+                providers,
+                first,
+                pairs,
+                users,
+                memory,
+                sides,
+                total[total.shape[0] - 6 * providers :],
+                highest[block],
+                crossed[block : block + 1],
+                crossing[block],
+            )
+            add_use(x, y, directions, count, pairs, users, answers, own, total)
+            ends = marginal[first:end]
+            for j in range(count):
+                ends[j] = users[MARGINAL + j]
+            for n in range(providers):
+                row = wanted[n, first:end]
+                pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
+                for j in range(count):
+                    row[j] = pair[ROOT + j]
 
 
 @kernel
-def sweep(
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    profit_factor: Floats,
-    low: Floats,
-    high: Floats,
+def _solve_alone(
     x: Floats,
     y: Floats,
     pull: Floats,
     conduct: int,
     wanted: Floats,
     marginal: Floats,
-    served: Floats,
-    use: Floats,
-    jacobian: Floats,
-    out: Floats,
-    response: Floats,
-    kept_row: Integers,
-    kept: Floats,
+    pairs: Floats,
+    users: Floats,
 ) -> None:
-    """Let every user reply to the prices; fill the sums and their Jacobian.
-
-    wanted (N×M) and marginal (M) are warm starts and results (v and p), served (N×M) is s,
-    use (2N) holds compute then bandwidth, jacobian is 2N×5N by (x, y, E1, E2, E3) of each provider,
-    kept has rows of 5N for the derivative of p of those users whose kept_row (M) is not negative;
-    out (N×7) and response (5N) are scratch.
-    """
-    providers, users = budget.shape
-    columns = 5 * providers
-    for i in range(2 * providers):
-        use[i] = 0.0
-        for j in range(columns):
-            jacobian[i, j] = 0.0
-    for m in range(users):
+    """Solve the users in doubt one by one, from where they stood before this sweep."""
+    providers, count = wanted.shape
+    column = np.empty((4, providers, 1))
+    out = np.empty((providers, 7))
+    for j in range(count):
+        if not users[DOUBT + j] > 0.0:
+            continue
+        for n in range(providers):
+            column[0, n, 0] = pairs[n * PAIR_SIZE + ROOT_WORK + j]
+            column[1, n, 0] = pairs[n * PAIR_SIZE + ROOT_TRAFFIC + j]
+            column[2, n, 0] = pairs[n * PAIR_SIZE + BUDGET + j]
+            column[3, n, 0] = wanted[n, j]
         p = user_reply(
-            m,
-            root_work,
-            root_traffic,
-            budget,
-            float(profit_factor[m]),
-            float(low[m]),
-            float(high[m]),
+            0,
+            column[0],
+            column[1],
+            column[2],
+            float(users[PROFIT + j]),
+            float(users[LOW + j]),
+            float(users[HIGH + j]),
             x,
             y,
             pull,
             conduct,
-            wanted,
-            float(marginal[m]),
+            column[3],
+            float(marginal[j]),
             out,
         )
-        marginal[m] = p
-        gain = 1.0
-        rise = 0.0
+        users[MARGINAL + j] = p
+        users[ROOT_MARGINAL + j] = sqrt(p)
         for n in range(providers):
-            if budget[n, m] > 0.0:
-                s = float(out[n, 1])
-                gain += float(out[n, 5])
-                rise += out[n, 6] / (s * s) * out[n, 2]
-        scale = -p / (gain + p * rise)
-        # How p answers to the five numbers of each provider: QoE falls, so p rises.
-        for n in range(providers):
-            base = 5 * n
-            if budget[n, m] > 0.0 and out[n, 0] > out[n, 6] / budget[n, m]:
-                ra = float(root_work[n, m])
-                rb = float(root_traffic[n, m])
-                s = float(out[n, 1])
-                slope = float(out[n, 6]) / (s * s)
-                by_h = scale * (slope * float(out[n, 3]) - 1.0 / s)
-                by_e = scale * slope * float(out[n, 4])
-                response[base] = by_h * ra
-                response[base + 1] = by_h * rb
-                response[base + 2] = by_e * ra * ra
-                response[base + 3] = by_e * rb * rb
-                response[base + 4] = by_e * ra * rb
-            else:
-                for j in range(5):
-                    response[base + j] = 0.0
-        if kept_row[m] >= 0:
-            for j in range(columns):
-                kept[kept_row[m], j] = response[j]
-        for n in range(providers):
-            served[n, m] = 0.0
-            if budget[n, m] > 0.0:
-                ra = float(root_work[n, m])
-                rb = float(root_traffic[n, m])
-                s = float(out[n, 1])
-                served[n, m] = s
-                share_f = ra / float(x[n])
-                share_b = rb / float(y[n])
-                use[n] += s * share_f
-                use[providers + n] += s * share_b
-                by_p = float(out[n, 2])
-                if by_p != 0.0:
-                    for j in range(columns):
-                        change = by_p * response[j]
-                        jacobian[n, j] += share_f * change
-                        jacobian[providers + n, j] += share_b * change
-                by_h = float(out[n, 3])
-                by_e = float(out[n, 4])
-                base = 5 * n
-                for row, share in ((n, share_f), (providers + n, share_b)):
-                    jacobian[row, base] += share * by_h * ra
-                    jacobian[row, base + 1] += share * by_h * rb
-                    jacobian[row, base + 2] += share * by_e * ra * ra
-                    jacobian[row, base + 3] += share * by_e * rb * rb
-                    jacobian[row, base + 4] += share * by_e * ra * rb
-                jacobian[n, base] -= s * share_f / x[n]
-                jacobian[providers + n, base + 1] -= s * share_b / y[n]
+            pairs[n * PAIR_SIZE + ROOT + j] = column[3, n, 0]

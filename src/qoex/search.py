@@ -1,0 +1,237 @@
+"""A safeguarded Newton method in the 2N capacity prices.
+
+A semismooth Newton method with a line search takes a handful of sweeps over the users. What can
+stop it, and the remedy: a capacity that is overloaded although its price may not move yet (step
+over the kink), a pair that will not settle on either side of its threshold (make it an unknown),
+and in a market with hardly any room to spare a cycle between sides (start anew from rounds of best
+replies, which are slow but steady; if they come to rest, their fixed point is an equilibrium).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qoex.capacity_prices import Evaluation, Point, PriceSystem
+from qoex.market import BoolArray, FloatArray
+from qoex.restart import Restarts
+from qoex.solution import Status, Step
+
+# |ln(capacity/use)| that rounding alone leaves. With hardly any room to spare a price cannot be
+# told to TOLERANCE from sums of doubles; then this is as good as it gets.
+_ROUNDING = 2e-15
+# From this sweep on a pair that crosses its threshold, and is near it, becomes an unknown; before,
+# prices are too far off for the crossing to mean anything. Near is |ln(√p/t)|.
+_FIRST_SWEEPS = 4
+_NEAR = 0.1
+# A pair that crosses this often becomes an unknown however far it jumps.
+_CROSSINGS = 3
+# How far below the first threshold prices go, as a share, when all users are at their floor.
+_BELOW_THRESHOLD = 1e-3
+# Singular values below this share of the largest count as zero in a step.
+_RANK_TOLERANCE = 1e-12
+# Where more pairs than this would become unknowns at once, prices are still on their way.
+_MOST_AT_ONCE = 32
+_BACKTRACKS = 2
+# Steps without progress (10 % off the best merit) before a restart.
+_PATIENCE = 3
+# Without a pull there is no restart, so it pays to search and to wait for longer.
+_DETOUR_BACKTRACKS = 6
+_DETOUR_PATIENCE = 6
+# Steps over the kink z = 1 that one capacity may take between restarts.
+_MOST_JUMPS = 6
+# Where users have no pull there are no best replies to start from. There a detour of short steps,
+# taken whatever the merit, leads out of a cycle; detours and line searches take turns.
+_MAX_DETOURS = 16
+# Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
+_LONGEST = 3.0
+
+
+class Search:
+    """One run of the method: its counters, its trace, and the steps it chooses from.
+
+    Attributes:
+        trace: the steps so far.
+        notes: what a reader must know of the result.
+        restarts: rounds of best replies to start anew from, for games.
+        settled_by_replies: whether they, at rest, are the result.
+    """
+
+    def __init__(
+        self, system: PriceSystem, tolerance: float, max_sweeps: int, restarts: Restarts | None
+    ) -> None:
+        self.system = system
+        self.tolerance = tolerance
+        self.max_sweeps = max_sweeps
+        self.trace: list[Step] = []
+        self.notes: tuple[str, ...] = ()
+        self.restarts = restarts
+        self.settled_by_replies = False
+        self._detours = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._jumps = np.zeros(self.system.capacity.size, dtype=np.int64)
+        self._best_merit, self._waited = np.inf, 0
+
+    def run(self, point: Point) -> tuple[Status, Point, Evaluation]:
+        """Return how the search from a point ended, and where."""
+        system = self.system
+        at = system.evaluate(point)
+        while True:
+            crossed = self._update_floors(point, at)
+            if not np.isfinite(at.error):
+                return Status.NOT_FINITE, point, at
+            if not crossed and self._holds(point, at):
+                return Status.CONVERGED, point, at
+            if system.sweeps >= self.max_sweeps:
+                return Status.STEP_LIMIT, point, at
+            if self._add_marginal_pairs(point, at):
+                at = system.evaluate(point)
+                continue
+            if self._is_stalled(at):
+                self._reset()
+                system.users.forget_crossings()
+                if not system.strategic:
+                    self._detours += 1
+                    if self._detours > _MAX_DETOURS:
+                        return Status.STALLED, point, at
+                    continue
+                if self.restarts is None or self.restarts.given_up:
+                    return Status.STALLED, point, at
+                if self.restarts.exhausted:
+                    self.settled_by_replies = True
+                    self.notes = (
+                        "found by best replies: an equilibrium, not necessarily the canonical one",
+                    )
+                    return Status.CONVERGED, point, at
+                point = self.restarts.next(point)
+                at = system.evaluate(point)
+                continue
+            matrix = system.jacobian(point, at)
+            stuck = self._stuck_below_price(point, at, matrix)
+            if stuck.any():
+                point.z[stuck] = 1.0
+                self._jumps += stuck
+                at = system.evaluate(point)
+                continue
+            step = _newton_step(system, point, at, matrix)
+            _lower_idle_prices(system, point, at, step)
+            if self._detours % 2:
+                point = self._moved(point, step * self._short(step))
+                at = system.evaluate(point)
+            else:
+                point, at = self._line_search(point, at, step)
+
+    def _holds(self, point: Point, at: Evaluation) -> bool:
+        if at.error <= self.tolerance:
+            return True
+        capacities = point.z.size
+        in_use = point.z - self.system.lower > at.slack[:capacities]
+        left = np.where(in_use, at.slack[:capacities], at.residual[:capacities])
+        left = np.append(left, at.residual[capacities:])
+        return bool(np.abs(left).max() <= _ROUNDING)
+
+    def _update_floors(self, point: Point, at: Evaluation) -> int:
+        """Move the point's floors to where the users want them; return how many pairs cross."""
+        point.floors = at.unwanted.copy()
+        if at.crossed:
+            self.system.users.accept()
+        notes = [f"{at.crossed} pairs crossed their threshold"] if at.crossed else []
+        if self.system.marginal_pairs:
+            notes.append(f"{len(self.system.marginal_pairs)} marginal pairs")
+        self.trace.append(Step(self.system.sweeps, at.error, ", ".join(notes)))
+        return at.crossed
+
+    def _add_marginal_pairs(self, point: Point, at: Evaluation) -> bool:
+        system = self.system
+        if not system.strategic or system.sweeps <= _FIRST_SWEEPS:
+            return False
+        if not 0 < at.near_count <= _MOST_AT_ONCE:
+            return False
+        for pair in at.near:
+            system.add_marginal_pair(point, pair)
+        return True
+
+    def _is_stalled(self, at: Evaluation) -> bool:
+        if at.merit < 0.9 * self._best_merit:
+            self._best_merit, self._waited = at.merit, 0
+        else:
+            self._waited += 1
+        patience = _PATIENCE if self.system.strategic else _DETOUR_PATIENCE
+        return bool(self._waited > patience)
+
+    def _stuck_below_price(self, point: Point, at: Evaluation, matrix: FloatArray) -> BoolArray:
+        """Return the capacities that even ω = 1 leaves overloaded, by the linear model."""
+        size = point.z.size
+        slack = at.slack[:size]
+        reach = np.diag(matrix)[:size] * (1.0 - point.z)
+        stuck: BoolArray = ~self.system.priced(point, at) & (slack < 0) & (reach < -slack)
+        stuck &= self._jumps <= _MOST_JUMPS
+        return stuck
+
+    def _short(self, step: FloatArray) -> float:
+        """Return the share of a step to take on a detour; each detour goes more slowly."""
+        return min(1.0, 0.5**self._detours / max(float(np.abs(step).max()), 1e-300))
+
+    def _line_search(
+        self, point: Point, at: Evaluation, step: FloatArray
+    ) -> tuple[Point, Evaluation]:
+        """Return the first point along the step that lowers the merit, or else the best tried."""
+        best: tuple[Point, Evaluation] | None = None
+        length = 1.0
+        backtracks = _BACKTRACKS if self.system.strategic else _DETOUR_BACKTRACKS
+        for _ in range(backtracks + 1):
+            trial = self._moved(point, length * step)
+            there = self.system.evaluate(trial)
+            if best is None or not best[1].merit <= there.merit:
+                best = trial, there
+            if there.merit <= (1.0 - 1e-4 * length) * at.merit:
+                break
+            length *= 0.5
+        assert best is not None
+        if best[0] is not trial:  # the users remember the last sweep only
+            best = best[0], self.system.evaluate(best[0])
+        return best
+
+    def _moved(self, point: Point, step: FloatArray) -> Point:
+        """Return the point moved by a step that stops at the kink z = 1 and at the bounds."""
+        size = point.z.size
+        z = np.clip(point.z + step[:size], self.system.lower, point.z + _LONGEST)
+        over_kink = ((point.z < 1.0) & (z > 1.0)) | ((point.z > 1.0) & (z < 1.0))
+        moved = point.copy()
+        moved.z = np.where(over_kink, 1.0, z)
+        moved.alpha = np.clip(point.alpha + step[size:], 0.0, 1.0)
+        return moved
+
+
+def _newton_step(
+    system: PriceSystem, point: Point, at: Evaluation, matrix: FloatArray
+) -> FloatArray:
+    """Return the semismooth Newton step of z ⟂ slack and of its two-sided form for α."""
+    size = point.z.size
+    unknown = np.append(point.z, point.alpha)
+    lower = np.append(np.full(size, system.lower), np.zeros(point.alpha.size))
+    upper = np.append(np.full(size, np.inf), np.ones(point.alpha.size))
+    target = np.clip(unknown - at.slack, lower, upper)
+    free = target == unknown - at.slack
+    step = np.where(free, 0.0, target - unknown)
+    if free.any():
+        right = -at.slack[free] - matrix[np.ix_(free, ~free)] @ step[~free]
+        inner = matrix[np.ix_(free, free)]
+        # Singular where all users of a provider are at their floor, or where one user alone fills
+        # both of its capacities; the least step then leaves alone what it cannot tell.
+        step[free] = np.linalg.lstsq(inner, right, rcond=_RANK_TOLERANCE)[0]
+    return step
+
+
+def _lower_idle_prices(system: PriceSystem, point: Point, at: Evaluation, step: FloatArray) -> None:
+    """Where all users of a provider are at their floor, lower its prices until one wants QoE.
+
+    There the use tells only the ratio of the two prices; the linear model knows nothing of their
+    level.
+    """
+    n = at.highest.size
+    for k in np.flatnonzero((at.highest > 0.0) & (at.highest < 1.0)):
+        pair = [k, n + k]
+        if (point.z[pair] > 1.0).all() and (at.slack[pair] >= 0.0).all():
+            step[pair] = np.log(at.highest[k]) - _BELOW_THRESHOLD

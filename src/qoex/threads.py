@@ -1,0 +1,38 @@
+"""Kernels over blocks of users on all cores: they hold no lock of the interpreter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from qoex.kernels import interpreted
+
+# Blocks handed to a thread at once: enough to hide the handing, few enough to end together.
+_AT_ONCE = 4
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def over_blocks(task: Callable[[int, int], object], blocks: int) -> None:
+    """Run ``task(first, last)`` over ranges that make up ``range(blocks)``, on all cores.
+
+    Threads are numba's own business only where its loops are its own: its parallel loops may not
+    be entered from two threads at a time, and an agent or a Dask worker does that.
+    """
+    if blocks <= 1 or interpreted() or cores() == 1:
+        task(0, blocks)
+        return
+    starts = range(0, blocks, _AT_ONCE)
+    done = _pool().map(lambda first: task(first, min(first + _AT_ONCE, blocks)), starts)
+    for _ in done:  # raises what a task raised
+        pass
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="qoex-kernels")

@@ -22,7 +22,7 @@ RUNTIME := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.runtime)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types coverage format bench lock clean
+.PHONY: help setup demo test check lint types coverage format bench peers lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,9 +52,24 @@ format: $(VENV)/.dev  ## Format the sources and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(VENV)/.dev  ## Time the benchmarks
+bench: $(VENV)/.dev  ## Time the benchmarks, and the peers if they are installed, in half an hour
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only \
 		--benchmark-columns=min,median,iqr,rounds
+	$(BIN)/qoex bench
+	$(BIN)/python -m benchmarks.growth $(GROWTH_OPTIONS)
+	$(if $(wildcard $(PEERS)/.installed),$(MAKE) peers)
+
+# What is compared is optional and not locked, and so is kept out of .venv.
+PEERS := .venv-peers
+
+peers: $(PEERS)/.installed  ## Compare with other ways to the equilibrium, in 20 minutes (PEERS_OPTIONS=--quick)
+	$(PEERS)/bin/python -m benchmarks.peers $(PEERS_OPTIONS)
+
+$(PEERS)/.installed: pyproject.toml
+	rm -rf $(PEERS)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check -e '.[peers]'
+	@touch $@
 
 # Hashes of every platform's files, and no address of where they came from. Pins stay as they
 # are where they can; UPGRADE=1 takes the newest versions. The runtime's pins are the full

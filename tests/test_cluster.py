@@ -125,8 +125,8 @@ def test_a_task_that_fails_there_is_one_sentence(runner: ClusterRunner, tmp_path
     with pytest.raises(UnavailableClusterError) as caught:
         run_studies([Digits(), Faulty(name="faulty")], tmp_path, range(3), runner)
     assert str(caught.value) == (
-        f"a worker of the Dask cluster at {runner._cluster.address} failed; each needs qoex and all that "
-        "it needs (ImportError: No module named 'secret')"
+        f"a worker of the Dask cluster at {runner._cluster.address} failed; each needs qoex and "
+        "all that it needs (ImportError: No module named 'secret')"
     )
     assert read_table(tmp_path, "faulty").height == 0
 
@@ -245,7 +245,8 @@ def test_a_task_that_kills_worker_after_worker_is_one_sentence(runner: ClusterRu
     with pytest.raises(UnavailableClusterError) as caught:
         runner._cluster.result(ask)
     assert str(caught.value) == (
-        f"workers of the Dask cluster at {runner._cluster.address} died again and again over the same task"
+        f"workers of the Dask cluster at {runner._cluster.address} died again and again over the "
+        "same task"
     )
 
 

@@ -64,6 +64,19 @@ ALLOWED: dict[str, set[str]] = {
     "table_v": {*VALUES, "files"},
     "calibration": {*ANSWERS, *SOLVERS, "checked", "files", "phrases", "sentences"},
     "explain": {*VALUES, "certificate", "phrases", "sentences"},
+    "cluster": {"errors"},
+    "sources": set(),
+    "stored": {
+        *ANSWERS,
+        *PRICES,
+        "equilibrium",
+        "certificate",
+        "large",
+        "solution_file",
+        "cluster",
+        "sources",
+    },
+    "benchmark": {*ANSWERS, *SOLVERS, "large", "certificate"},
 }
 ALLOWED["experiments"] = set(ALLOWED)
 ALLOWED["schemas"] = {*VALUES, "scenario", "arrays_file", "files", "experiments"}

@@ -12,7 +12,7 @@ from qoex.errors import InvalidInputError
 from qoex.feasibility import capacity_factor
 from qoex.files import read_market
 from qoex.large import BLOCK, MarketDirectory, market_of
-from qoex.large.sampling import sample_market_directory
+from qoex.large.sampling import sample_large_market, sample_market_directory
 from qoex.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
 from qoex.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
 
@@ -64,6 +64,14 @@ def test_the_first_users_are_those_of_a_larger_market(tmp_path: Path) -> None:
     for name in PROVIDER_FIELDS:
         scale = M / (BLOCK + 1) if name.endswith("capacity") else 1.0
         np.testing.assert_allclose(getattr(larger, name), scale * getattr(smaller, name), 1e-15)
+
+
+@pytest.mark.parametrize("feasible", [False, True])
+def test_a_market_in_memory_is_the_one_that_is_written(tmp_path: Path, feasible: bool) -> None:
+    shares: list[float] = []
+    market = sample_large_market(10, M, 3, feasible=feasible, progress=shares.append)
+    assert market == drawn(tmp_path / "market", 10, M, 3, feasible=feasible)
+    assert shares[-1] == 1.0
 
 
 def test_draws_are_those_of_table_iii(tmp_path: Path) -> None:

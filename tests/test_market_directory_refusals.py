@@ -142,7 +142,7 @@ def test_a_market_larger_than_memory_is_not_read_whole(
     tmp_path: Path, small: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = stored(small, tmp_path)
-    monkeypatch.setattr(directory, "_memory", lambda: 1000.0)
+    monkeypatch.setattr(directory, "memory_of_machine", lambda: 1000.0)
     assert refusal(path) == (
         ": 2 providers × 5 users take some 1.58e-06 GB in memory, which is more than this "
         "machine has"
@@ -160,9 +160,9 @@ def test_what_the_system_refuses(
     monkeypatch.setattr(pl, "scan_parquet", denied)
     assert refusal(path) == "providers.parquet: it cannot be read (Permission denied)"
     monkeypatch.setattr(os, "sysconf", denied)
-    assert directory._memory() == float("inf")
+    assert directory.memory_of_machine() == float("inf")
     monkeypatch.undo()
-    assert directory._memory() > 1e8
+    assert directory.memory_of_machine() > 1e8
 
 
 def test_a_user_without_a_name_is_named_by_its_place(tmp_path: Path, small: Market) -> None:

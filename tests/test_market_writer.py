@@ -18,6 +18,7 @@ from qoex.large import (
     market_of,
     new_directory,
     write_market_directory,
+    writer,
 )
 from qoex.market import PAIR_FIELDS, USER_FIELDS, Market
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qoex.experiments import provenance
-
+from qoex.sources import package_version
 
 
 @pytest.fixture

@@ -88,7 +88,8 @@ class Evaluation:
         pull: what the users' own pull was computed from.
         use: 2N, TFLOPS then MHz.
         use_by_prices: 2N × C·N, derivative of use along the directions of ``prices``: all five of
-            (x, y, E1, E2, E3), or where nothing else is unknown the two that z moves along.
+            (x, y, E1, E2, E3), or where nothing else is unknown the two that z moves along; no
+            columns where no derivatives were asked for.
         unwanted: 3×N, as ``Point.floors``, of the pairs whose user wants no QoE at these prices.
         crossed: how many pairs count as on another side of their threshold.
         near: those of them near it, and how many there are in all.
@@ -116,6 +117,11 @@ class Evaluation:
     def merit(self) -> float:
         """Euclidean norm of the residual."""
         return float(np.linalg.norm(self.residual))
+
+    @property
+    def has_derivatives(self) -> bool:
+        """Whether the sweep took the derivatives of use."""
+        return bool(self.use_by_prices.shape[1] > 0)
 
     @property
     def error(self) -> float:
@@ -150,8 +156,8 @@ class PriceSystem:
         n = self.users.providers
         return Point(z=np.full(2 * n, self.lower), alpha=np.zeros(0), floors=np.zeros((3, n)))
 
-    def evaluate(self, point: Point) -> Evaluation:
-        """Sweep the users at a point."""
+    def evaluate(self, point: Point, *, derivatives: bool = True) -> Evaluation:
+        """Sweep the users at a point; :meth:`jacobian` needs the derivatives."""
         from qoex.kernels.user import STRATEGIC, WELFARE
 
         n = self.users.providers
@@ -162,7 +168,7 @@ class PriceSystem:
             x=x,
             y=y,
             pull=own.coefficients,
-            directions=self._directions(point, x, y, own),
+            directions=self._directions(point, x, y, own) if derivatives else np.zeros((0, 5, n)),
             conduct=WELFARE if self.conduct is Conduct.WELFARE else STRATEGIC,
             most_steps=self._most_steps,
         )

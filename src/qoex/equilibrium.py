@@ -92,21 +92,31 @@ def solve_prices(
 
 
 def _rewards(system: PriceSystem, market: Market, point: Point, at: Evaluation) -> FloatArray:
-    """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is.
-
-    A marginal pair is held at t² exactly, which is what the others reckon with.
-    """
+    """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is."""
     assert isinstance(system.users.hosts, Here)
     (shard,) = system.users.hosts.shards
     if system.conduct is Conduct.WELFARE:
         return np.where(market.present, shard.marginal, 0.0)
-    rewards = shard.rewards()
+    rewards = shard.rewards(last=True)
+    for (n, m), reward in held_rewards(system, point, at):
+        rewards[n, m] = reward
+    return rewards
+
+
+def held_rewards(
+    system: PriceSystem, point: Point, at: Evaluation
+) -> list[tuple[tuple[int, int], float]]:
+    """Return the marginal pairs (provider, user), each with its reward in money per ms.
+
+    It is held at t² exactly, which is what the others reckon with.
+    """
+    held = []
     pairs = zip(system.marginal_pairs, at.marginal_users, point.alpha, strict=True)
     for (n, m), user, share in pairs:
-        held = max(float(user.wanted[n]), threshold(user, n, at.x, at.y)) ** 2
-        wanted = user.reward_min if share == 1.0 else held
-        rewards[n, m] = np.clip(wanted, user.reward_min, user.reward_max)
-    return rewards
+        wanted = max(float(user.wanted[n]), threshold(user, n, at.x, at.y)) ** 2
+        wanted = user.reward_min if share == 1.0 else wanted
+        held.append(((n, m), float(np.clip(wanted, user.reward_min, user.reward_max))))
+    return held
 
 
 def _warm_point(system: PriceSystem, market: Market, start: Solution) -> Point:

@@ -6,7 +6,7 @@ exactly when F > Σa′, W > Σb′ and (F − Σa′)(W − Σb′) ≥ G² (Ca
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
@@ -39,6 +39,25 @@ class Demands(Protocol):
     @property
     def present(self) -> BoolArray:
         """Return N×M booleans; true where the user demands something of the provider."""
+        ...
+
+
+class Capacities(Protocol):
+    """What providers have; a market says it, and so does a stored one."""
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """Return N names."""
+        ...
+
+    @property
+    def compute_capacity(self) -> FloatArray:
+        """Return F, N, TFLOPS."""
+        ...
+
+    @property
+    def bandwidth_capacity(self) -> FloatArray:
+        """Return W, N, MHz."""
         ...
 
 
@@ -95,7 +114,15 @@ def least_factor(
     return factor
 
 
-def require_feasible(market: Market, load: FloorLoad | None = None) -> None:
+@overload
+def require_feasible(market: Market) -> None: ...
+
+
+@overload
+def require_feasible(market: Capacities, load: FloorLoad) -> None: ...
+
+
+def require_feasible(market: Market | Capacities, load: FloorLoad | None = None) -> None:
     """Return if every provider can serve all of its users.
 
     Args:
@@ -107,6 +134,7 @@ def require_feasible(market: Market, load: FloorLoad | None = None) -> None:
             capacity factor that would do.
     """
     if load is None:
+        assert isinstance(market, Market)
         factor = capacity_factor(market)
     else:
         factor = least_factor(load, market.compute_capacity, market.bandwidth_capacity)

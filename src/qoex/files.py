@@ -45,6 +45,12 @@ def read_market(path: FilePath) -> Market:
     return found if isinstance(found, Market) else found.market()
 
 
+def is_stored(path: FilePath) -> bool:
+    """Return whether a path is of a market stored as Parquet: a .parquet file, or a directory."""
+    suffix = Path(path).suffix.lower()
+    return suffix == ".parquet" or (suffix not in (".toml", ".json") and Path(path).is_dir())
+
+
 def read_scenario(path: FilePath) -> Scenario:
     """Read the scenario of a file; arrays are read as a scenario of direct work and traffic.
 
@@ -145,7 +151,7 @@ def write_atomically(path: FilePath, content: str | bytes) -> None:
 
 def _read(path: FilePath) -> Market | Scenario:
     suffix = Path(path).suffix.lower()
-    if suffix == ".parquet" or (suffix not in (".toml", ".json") and Path(path).is_dir()):
+    if is_stored(path):
         from qoex.large import market_of
 
         return market_of(path)

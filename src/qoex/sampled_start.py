@@ -12,14 +12,14 @@ import numpy as np
 
 from qoex.capacity_prices import Point, PriceSystem, Supply
 from qoex.feasibility import FloorLoad, least_factor
-from qoex.kernels import BLOCK
 from qoex.market import FloatArray
 from qoex.population import Population
 from qoex.search import Search
 from qoex.solution import Step
 
-# One user in this many; with 31 000 of a million users prices are off by a few parts in a thousand.
-_STRIDE = 32
+# One user in so many, by the users there are at least. With 16 000 of a million users prices are
+# off by a few parts in a thousand, with 64 of 512 by a tenth or so.
+_STRIDES = {1 << 19: 64, 1 << 15: 32, 1 << 9: 8}
 # Prices of the sample need not be better known than they are those of the market.
 _TOLERANCE = 1e-6
 _MOST_SWEEPS = 60
@@ -49,12 +49,13 @@ def sampled_start(
         trace: gets a step that says what was done.
 
     """
-    if system.users.users < BLOCK * _STRIDE // 4:
+    stride = next((s for least, s in _STRIDES.items() if system.users.users >= least), None)
+    if stride is None:
         return None
-    users = Population.of(system.users.every(_STRIDE))
+    users = Population.of(system.users.every(stride))
     part = users.floor_load()
     share = part / np.maximum(np.array(load), 1e-300)
-    share[share == 0] = 1.0 / _STRIDE  # nothing is demanded there
+    share[share == 0] = 1.0 / stride  # nothing is demanded there
     some = _Share(
         compute_cost=supply.compute_cost,
         bandwidth_cost=supply.bandwidth_cost,
@@ -69,6 +70,6 @@ def sampled_start(
     status, point, at = search.run(sample.origin())
     if not status.ok:
         return None
-    note = f"every {_STRIDE}th user solved first, in {sample.sweeps} sweeps of theirs"
+    note = f"every {stride}th user solved first, in {sample.sweeps} sweeps of theirs"
     trace.append(Step(0, at.error, note))
     return Point(z=point.z, alpha=np.zeros(0), floors=point.floors / share)

@@ -20,11 +20,12 @@ from qoex.solution import Status, Step
 # told to TOLERANCE from sums of doubles; then this is as good as it gets.
 _ROUNDING = 2e-15
 # From this sweep on a pair that crosses its threshold, and is near it, becomes an unknown; before,
-# prices are too far off for the crossing to mean anything. Near is |ln(√p/t)|.
+# prices are too far off for the crossing to mean anything.
 _FIRST_SWEEPS = 4
-_NEAR = 0.1
-# A pair that crosses this often becomes an unknown however far it jumps.
-_CROSSINGS = 3
+# Of this many users some cross all the time while prices settle, which means nothing unless a
+# sweep leaves more than this share of the error. Prices respond more smoothly to many, too.
+_MANY = 256
+_SLOW = 0.1
 # How far below the first threshold prices go, as a share, when all users are at their floor.
 _BELOW_THRESHOLD = 1e-3
 # Singular values below this share of the largest count as zero in a step.
@@ -32,6 +33,10 @@ _RANK_TOLERANCE = 1e-12
 # Where more pairs than this would become unknowns at once, prices are still on their way.
 _MOST_AT_ONCE = 32
 _BACKTRACKS = 2
+# Error from which on a search goes on with the derivatives it has, as long as each step leaves no
+# more than this share of the error.
+_CLOSE = 1e-3
+_FAST = 1e-2
 # Steps without progress (10 % off the best merit) before a restart.
 _PATIENCE = 3
 # Without a pull there is no restart, so it pays to search and to wait for longer.
@@ -42,6 +47,8 @@ _MOST_JUMPS = 6
 # Where users have no pull there are no best replies to start from. There a detour of short steps,
 # taken whatever the merit, leads out of a cycle; detours and line searches take turns.
 _MAX_DETOURS = 16
+# By how much ln of a price rises at first, relative to ln(use/capacity).
+_JUMP = 1.2
 # Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
 _LONGEST = 3.0
 
@@ -67,11 +74,14 @@ class Search:
         self.restarts = restarts
         self.settled_by_replies = False
         self._detours = 0
+        self._many = system.users.users >= _MANY
         self._reset()
 
     def _reset(self) -> None:
         self._jumps = np.zeros(self.system.capacity.size, dtype=np.int64)
         self._best_merit, self._waited = np.inf, 0
+        self._last_error = np.inf
+        self._previous_error, self._slow = np.inf, False
 
     def run(self, point: Point) -> tuple[Status, Point, Evaluation]:
         """Return how the search from a point ended, and where."""
@@ -107,10 +117,14 @@ class Search:
                 point = self.restarts.next(point)
                 at = system.evaluate(point)
                 continue
-            matrix = system.jacobian(point, at)
+            if at.has_derivatives:
+                self._matrix = system.jacobian(point, at)
+            matrix = self._matrix
             stuck = self._stuck_below_price(point, at, matrix)
             if stuck.any():
-                point.z[stuck] = 1.0
+                # Past the kink at once: use falls a little more slowly than the price rises.
+                rise = np.minimum(-_JUMP * at.slack[: point.z.size], _LONGEST)
+                point.z = np.where(stuck, 1.0 + (rise if self._many else 0.0), point.z)
                 self._jumps += stuck
                 at = system.evaluate(point)
                 continue
@@ -134,6 +148,8 @@ class Search:
     def _update_floors(self, point: Point, at: Evaluation) -> int:
         """Move the point's floors to where the users want them; return how many pairs cross."""
         point.floors = at.unwanted.copy()
+        self._slow = not at.error < _SLOW * self._previous_error
+        self._previous_error = at.error
         if at.crossed:
             self.system.users.accept()
         notes = [f"{at.crossed} pairs crossed their threshold"] if at.crossed else []
@@ -146,7 +162,7 @@ class Search:
         system = self.system
         if not system.strategic or system.sweeps <= _FIRST_SWEEPS:
             return False
-        if not 0 < at.near_count <= _MOST_AT_ONCE:
+        if not 0 < at.near_count <= _MOST_AT_ONCE or (self._many and not self._slow):
             return False
         for pair in at.near:
             system.add_marginal_pair(point, pair)
@@ -179,10 +195,12 @@ class Search:
         """Return the first point along the step that lowers the merit, or else the best tried."""
         best: tuple[Point, Evaluation] | None = None
         length = 1.0
+        close = self._is_close(at)
         backtracks = _BACKTRACKS if self.system.strategic else _DETOUR_BACKTRACKS
         for _ in range(backtracks + 1):
             trial = self._moved(point, length * step)
-            there = self.system.evaluate(trial)
+            kink = self.system.strategic and bool((trial.z == 1.0).any())
+            there = self.system.evaluate(trial, derivatives=kink or not close)
             if best is None or not best[1].merit <= there.merit:
                 best = trial, there
             if there.merit <= (1.0 - 1e-4 * length) * at.merit:
@@ -192,6 +210,15 @@ class Search:
         if best[0] is not trial:  # the users remember the last sweep only
             best = best[0], self.system.evaluate(best[0])
         return best
+
+    def _is_close(self, at: Evaluation) -> bool:
+        """Return whether the derivatives at hand will do for all steps that are left.
+
+        With an error of ε they take the next steps to about ε² and ε³.
+        """
+        fast = at.has_derivatives or at.error < _FAST * self._last_error
+        self._last_error = at.error
+        return at.error < _CLOSE and fast and not self.system.marginal_pairs
 
     def _moved(self, point: Point, step: FloatArray) -> Point:
         """Return the point moved by a step that stops at the kink z = 1 and at the bounds."""

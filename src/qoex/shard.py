@@ -222,14 +222,15 @@ class Shard:
         """Return user m of the market, which must be one of the shard's."""
         from qoex.kernels.sides import COUNTED
 
-        demand, j = self._load(), m - self.first
+        demand, at = self._load_around(m)
+        j = m - self.first
         return User(
-            demand.work[:, j].copy(),
-            demand.traffic[:, j].copy(),
-            demand.latency_budget[:, j].copy(),
-            float(demand.profit_factor[j]),
-            float(demand.reward_min[j]),
-            float(demand.reward_max[j]),
+            demand.work[:, at].copy(),
+            demand.traffic[:, at].copy(),
+            demand.latency_budget[:, at].copy(),
+            float(demand.profit_factor[at]),
+            float(demand.reward_min[at]),
+            float(demand.reward_max[at]),
             self.wanted[:, j].copy(),
             float(self.marginal[j]),
             (self.memory[:, j] & COUNTED) > 0,
@@ -264,30 +265,14 @@ class Shard:
         over_blocks(task, sums.shape[0])
         return self._nodes(sums)
 
-    def rewards(self) -> FloatArray:
+    def rewards(self, *, last: bool = False) -> FloatArray:
         """Return R (N×users, money per ms): what was wanted, inside the bounds.
 
-        It is the least reward where no QoE was wanted, and zero where a pair is absent.
+        It is the least reward where no QoE was wanted, and zero where a pair is absent. If this is
+        the last that is asked of the shard, rewards take the place of what it remembers: memory
+        that was not used before is slow.
         """
-        from qoex.kernels.settle import offered
-
-        demand = self._load()
-        rewards = np.empty_like(self.wanted)
-
-        def task(first: int, last: int) -> None:
-            offered(
-                demand.latency_budget,
-                demand.reward_min,
-                demand.reward_max,
-                self.wanted,
-                self.memory,
-                first,
-                last,
-                rewards,
-            )
-
-        over_blocks(task, blocks_of(self.users))
-        return rewards
+        return self._offers(self._load(), self.wanted if last else np.empty_like(self.wanted))
 
     def every(self, stride: int) -> DemandArrays:
         """Return the demand of every so many users, counted from the market's first."""
@@ -295,6 +280,29 @@ class Shard:
         chosen = slice(-self.first % stride, None, stride)
         arrays = (getattr(demand, name)[..., chosen] for name in DemandArrays._fields)
         return DemandArrays(*map(np.ascontiguousarray, arrays))
+
+    def _offers(self, demand: Demand, rewards: FloatArray) -> FloatArray:
+        """Fill and return what ``rewards`` does."""
+        from qoex.kernels.settle import offered
+
+        def task(start: int, end: int) -> None:
+            offered(
+                demand.latency_budget,
+                demand.reward_min,
+                demand.reward_max,
+                self.wanted,
+                self.memory,
+                start,
+                end,
+                rewards,
+            )
+
+        over_blocks(task, blocks_of(self.users))
+        return rewards
+
+    def _load_around(self, m: int) -> tuple[Demand, int]:
+        """Return some users, user m of the market among them, and the place of that one."""
+        return self._load(), m - self.first
 
     def _nodes(self, sums: FloatArray) -> list[Node]:
         return reduce_blocks(sums, self.first // BLOCK)

@@ -71,16 +71,16 @@ def solution_data(
         "status": str(solution.status),
         "method": solution.method,
         "steps": solution.steps,
-        **{key: _plain(getattr(solution, key)) for key in PAIR_KEYS},
-        "user_utility": _plain(solution.user_utility),
-        "provider_utility": _plain(solution.provider_utility),
+        **{key: plain(getattr(solution, key)) for key in PAIR_KEYS},
+        "user_utility": plain(solution.user_utility),
+        "provider_utility": plain(solution.provider_utility),
         "capacities": [
             {
                 "provider": name,
                 "resource": resource,
-                "use": _plain(state.use[n]),
-                "capacity": _plain(getattr(market, f"{resource}_capacity")[n]),
-                "price": _plain(state.price[n]),
+                "use": plain(state.use[n]),
+                "capacity": plain(getattr(market, f"{resource}_capacity")[n]),
+                "price": plain(state.price[n]),
                 "regime": str(state.regime[n]),
             }
             for n, name in enumerate(market.provider_names)
@@ -89,9 +89,9 @@ def solution_data(
             )
         ],
         "certificate": {
-            "regret": _plain(certificate.regret),
-            "regret_per_user": _plain(certificate.regret_per_user),
-            "kkt_residual": _plain(certificate.kkt_residual),
+            "regret": plain(certificate.regret),
+            "regret_per_user": plain(certificate.regret_per_user),
+            "kkt_residual": plain(certificate.kkt_residual),
             "unique": certificate.unique,
         },
     }
@@ -280,7 +280,7 @@ def _count(place: str, value: object) -> int:
     return value
 
 
-def _plain(values: FloatArray | float) -> Any:
+def plain(values: FloatArray | float) -> Any:
     """Return numbers as Python data, null where they are not finite."""
     array = np.asarray(values, dtype=np.float64)
     plain = array.astype(object)

@@ -38,6 +38,8 @@ class Solved:
         passes: solve and certificate, in streaming passes.
         solve_passes: the solve alone.
         seconds: solve and certificate.
+        cores_used: processor time over time of the solves; less than there are cores where other
+            work takes its part of them, which slows a solve down more than a streaming pass.
         sweeps: passes over all users that the solver made.
         status: how it ended, by name.
         residual: the last one of its trace, dimensionless.
@@ -49,6 +51,7 @@ class Solved:
     passes: float
     solve_passes: float
     seconds: float
+    cores_used: float
     sweeps: int
     status: str
     residual: float
@@ -113,6 +116,7 @@ class _Run:
     """One solve, its certificate, and the streaming pass beside them, in seconds."""
 
     solve: float
+    processors: float  # time that they spent on the solve
     certify: float
     one_pass: float
 
@@ -152,7 +156,7 @@ def run_benchmark(
         providers, users, seed, feasible=True, progress=lambda share: told(0.3 * share)
     )
     changed, changed_users = changed_demands(market, seed)
-    _load_everything(providers, users, seed)
+    load_everything(providers, users, seed)
     streaming = Streaming.over(market)
     passes: list[float] = []
     cold_runs: list[_Run] = []
@@ -188,7 +192,7 @@ def run_benchmark(
     )
 
 
-def _load_everything(providers: int, users: int, seed: int) -> None:
+def load_everything(providers: int, users: int, seed: int) -> None:
     """Solve and judge a market like the one to be measured, but small, cold and warm."""
     market = sample_large_market(providers, min(users, _USERS_FIRST), seed, feasible=True)
     changed, _ = changed_demands(market, seed)
@@ -204,16 +208,16 @@ def _timed(
 ) -> tuple[Solution, Certificate, _Run]:
     """Solve and judge once; add to the passes those made before, between and after."""
     beside = streaming.seconds()
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     solution = solve(market, start=start)
-    solving = time.perf_counter() - began
+    solving, spent = time.perf_counter() - began, time.process_time() - spent
     beside += streaming.seconds()
     began = time.perf_counter()
     certificate = certify(market, solution)
     judging = time.perf_counter() - began
     beside += streaming.seconds()
     passes += beside
-    return solution, certificate, _Run(solving, judging, float(np.median(beside)))
+    return solution, certificate, _Run(solving, spent, judging, float(np.median(beside)))
 
 
 def _summary(runs: Sequence[_Run], solution: Solution, certificate: Certificate) -> Solved:
@@ -222,6 +226,7 @@ def _summary(runs: Sequence[_Run], solution: Solution, certificate: Certificate)
         passes=float(np.median([run.both / run.one_pass for run in runs])),
         solve_passes=float(np.median([run.solve / run.one_pass for run in runs])),
         seconds=float(np.median([run.both for run in runs])),
+        cores_used=float(np.median([run.processors / run.solve for run in runs])),
         sweeps=solution.steps,
         status=solution.status.name.lower(),
         residual=solution.trace[-1].residual,

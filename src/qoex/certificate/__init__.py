@@ -19,6 +19,7 @@ import numpy as np
 
 from qoex.certificate.conditions import KktResiduals, conditions, reported_qoe
 from qoex.certificate.deviation import LEAST_SCALE, Deviations, best_deviations
+from qoex.certificate.words import Findings, sentence
 from qoex.errors import InvalidInputError
 from qoex.market import BoolArray, FloatArray, Market
 from qoex.solution import Regime, Solution
@@ -109,27 +110,18 @@ class Certificate:
 
     def sentence(self, tolerance: float = CERTIFIED) -> str:
         """Say in one sentence what was certified, or the first reason why it was not."""
-        if self.holds(tolerance):
-            alone = {True: "; no other is near it", False: "; it is not the only one", None: ""}
-            return (
-                f"An equilibrium: by other rewards no user gains more than {self.regret:.1e} "
-                f"({self.relative_regret:.1e} of the largest utility), and every allocation is "
-                f"optimal to {self.kkt_residual:.1e}{alone[self.unique]}."
-            )
-        if not self.outside_bounds <= tolerance:
-            reason = f"a reward misses its bounds by a share of {self.outside_bounds:.1e}"
-        elif not self.kkt_residual <= tolerance:
-            reason = f"an allocation is optimal to {self.kkt_residual:.1e} only"
-        elif not self.consistency <= tolerance:
-            reason = (
-                f"QoE or utilities are not those of the allocation (they differ by a share of "
-                f"{self.consistency:.1e})"
-            )
-        elif self.bounded is not None and not self.regret_is_exact:
-            reason = f"{self.worst_user} may gain up to {self.regret:.4g} by other rewards"
-        else:
-            reason = f"{self.worst_user} gains {self.regret:.4g} by other rewards"
-        return f"Not an equilibrium: {reason}."
+        found = Findings(
+            holds=self.holds(tolerance),
+            regret=self.regret,
+            relative_regret=self.relative_regret,
+            kkt_residual=self.kkt_residual,
+            consistency=self.consistency,
+            outside_bounds=self.outside_bounds,
+            worst_user=self.worst_user,
+            exact=self.bounded is None or self.regret_is_exact,
+            unique=self.unique,
+        )
+        return sentence(found, tolerance)
 
 
 def certify(

@@ -13,6 +13,7 @@ from qoex.certificate.deviation import LEAST_SCALE
 from qoex.certificate.lines import Costs, Prices
 from qoex.certificate.passes import SecondPass, Totals
 from qoex.certificate.totals import conditions_of, consistency_of, outside_bounds_of
+from qoex.certificate.words import Findings, sentence
 from qoex.market import FloatArray
 
 # Users who gain no more than this share of the utility are not doubtful: the accuracy of a search.
@@ -55,6 +56,26 @@ class Verdict(NamedTuple):
             and self.consistency <= tolerance
             and self.outside_bounds <= tolerance
         )
+
+    def sentence(self, worst_user: str, tolerance: float) -> str:
+        """Say in one sentence what was certified, or the first reason why it was not.
+
+        Args:
+            worst_user: the name of this user.
+            tolerance: relative.
+
+        """
+        found = Findings(
+            holds=self.holds(tolerance),
+            regret=self.regret,
+            relative_regret=self.regret / self.utility_scale,
+            kkt_residual=self.conditions.residuals.largest,
+            consistency=self.consistency,
+            outside_bounds=self.outside_bounds,
+            worst_user=worst_user,
+            exact=False,
+        )
+        return sentence(found, tolerance)
 
 
 class ChunkRegret(NamedTuple):

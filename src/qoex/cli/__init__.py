@@ -19,12 +19,14 @@ import typer
 from typer.core import TyperGroup
 
 from qoex import __version__
+from qoex.cli.bench import BenchCommand, bench
 from qoex.cli.exit_codes import NO, NO_READER, UNUSABLE
 from qoex.cli.experiments import sweep
 from qoex.cli.infer import infer
 from qoex.cli.json_output import JsonPath, put_json
 from qoex.cli.reproduction import reproduce
 from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
+from qoex.cli.stored import Cluster, Out, solved_in_chunks
 from qoex.cli.terminal import busy, notice, show, width
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
 from qoex.files import read_market, read_market_and_tokens
@@ -124,11 +126,21 @@ def solve(
     everything: Annotated[
         bool, typer.Option("--all", help="Print every pair, however large the market is.")
     ] = False,
+    cluster: Cluster = None,
+    out: Out = None,
 ) -> None:
     """Find the equilibrium of a market and certify it."""
     from qoex.cli.render import certificate_lines, dropped_lines, solution_view
     from qoex.solution_file import solution_data
 
+    options = {
+        "--method": method is not Method.CAPACITY_PRICES,
+        "--admit": admit is not None,
+        "--all": everything,
+    }
+    others = [name for name, given in options.items() if given]
+    if solved_in_chunks(market_file, cluster=cluster, out=out, json=json, others=others):
+        return
     market = read_market(market_file)
     remarks: list[str] = []
     dropped: tuple[tuple[str, str], ...] = ()
@@ -270,6 +282,7 @@ def demo() -> None:
 app.command()(reproduce)
 app.command()(sweep)
 app.command()(infer)
+app.command(cls=BenchCommand)(bench)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
@@ -16,6 +17,10 @@ from qoex.market import FloatArray, Market
 from qoex.phrases import column, counted, listed, number
 from qoex.sentences import shown_name
 from qoex.solution import Solution
+
+if TYPE_CHECKING:
+    from qoex.large import MarketDirectory
+    from qoex.stored import StoredSolution
 
 View = list[str | Table]
 
@@ -107,18 +112,22 @@ def solution_view(
         view += ["", _pair_table(market, solution, width)]
     users = _user_columns(market, solution, certificate)
     parts = (
-        ("capacities", _capacity_columns(market, solution)),
+        ("capacities", capacity_columns(market, solution)),
         ("users", users),
         ("providers", _provider_columns(market, solution)),
     )
     for title, columns in parts:
-        rows = len(columns[0].cells)
-        shown = rows if everything else min(rows, MOST_ROWS)
-        first = [replace(item, cells=item.cells[:shown]) for item in columns]
-        view += ["", table(first, width)]
-        if shown < rows:
-            view.append(f"… and {rows - shown} more {title}; --all shows them")
+        shown, more = first_rows(columns, len(columns[0].cells) if everything else MOST_ROWS)
+        view += ["", table(shown, width)]
+        if more:
+            view.append(f"… and {more} more {title}; --all shows them")
     return view
+
+
+def first_rows(columns: Sequence[Column], most: int) -> tuple[list[Column], int]:
+    """Return the first rows of columns, and how many there are besides."""
+    rows = [replace(item, cells=item.cells[:most]) for item in columns]
+    return rows, max(len(columns[0].cells) - most, 0)
 
 
 def conditions_view(certificate: Certificate, tolerance: float, width: int) -> View:
@@ -223,7 +232,10 @@ def _pair_table(market: Market, solution: Solution, width: int) -> Table:
     )
 
 
-def _capacity_columns(market: Market, solution: Solution) -> list[Column]:
+def capacity_columns(
+    market: Market | MarketDirectory, solution: Solution | StoredSolution
+) -> list[Column]:
+    """Return use, price and regime of both capacities of every provider."""
     # One row to a resource of a provider: compute, then bandwidth.
     names = [shown_name(name) for name in market.provider_names]
     states = solution.compute_state, solution.bandwidth_state

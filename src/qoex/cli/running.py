@@ -49,6 +49,11 @@ def choose_kernels(market: Market, method: Method = Method.CAPACITY_PRICES) -> N
         with contextlib.suppress(RuntimeError):
             kernels.interpret()
         return
+    load_kernels(method)
+
+
+def load_kernels(method: Method = Method.CAPACITY_PRICES) -> None:
+    """Load compiled kernels, and say so if they have to be compiled."""
     with busy("loading kernels"):
         kernel = _main_kernel(method)
     if not is_compiled(kernel):

@@ -70,6 +70,10 @@ class Progress:
         """Say which share (0 to 1) is done."""
         self.done = done
 
+    def say(self, detail: str) -> None:
+        """Say in a few words what is being done."""
+        self.detail = detail
+
     def step(self, number: int, change: float) -> None:
         """Say which step was made of a computation whose end cannot be foreseen."""
         self.detail = f"step {number}, change {change:.1e}"

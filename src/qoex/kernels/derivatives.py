@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qoex.kernels import Floats, vector_kernel
+from qoex.kernels.adding import add
 from qoex.kernels.joint import (
     BUDGET,
     BUDGETS,
@@ -161,13 +162,13 @@ def add_use(
             # Rows of the product below, in the place of what is needed no more.
             pair[ROOT_WORK + j] = ra * by_prices
             pair[ROOT_TRAFFIC + j] = rb * by_prices
-        sums[n] += use_f / x[n]
-        sums[providers + n] += use_b / y[n]
+        add(sums, n, use_f / x[n])
+        add(sums, providers + n, use_b / y[n])
         for c in range(directions.shape[0]):
             at = 2 * providers + n * columns + c * providers + n
-            sums[at] += (own[c, 0, n] - use_f * directions[c, 0, n] / x[n]) / x[n]
+            add(sums, at, (own[c, 0, n] - use_f * directions[c, 0, n] / x[n]) / x[n])
             at += providers * columns
-            sums[at] += (own[c, 1, n] - use_b * directions[c, 1, n] / y[n]) / y[n]
+            add(sums, at, (own[c, 1, n] - use_b * directions[c, 1, n] / y[n]) / y[n])
     for n in range(providers):
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
         first = 2 * providers + n * columns
@@ -211,14 +212,14 @@ def _add_four(
         b1 += b * rows[GROUP + j]
         b2 += b * rows[2 * GROUP + j]
         b3 += b * rows[3 * GROUP + j]
-    by_f[q] += f0 / x
-    by_f[q + 1] += f1 / x
-    by_f[q + 2] += f2 / x
-    by_f[q + 3] += f3 / x
-    by_b[q] += b0 / y
-    by_b[q + 1] += b1 / y
-    by_b[q + 2] += b2 / y
-    by_b[q + 3] += b3 / y
+    add(by_f, q, f0 / x)
+    add(by_f, q + 1, f1 / x)
+    add(by_f, q + 2, f2 / x)
+    add(by_f, q + 3, f3 / x)
+    add(by_b, q, b0 / y)
+    add(by_b, q + 1, b1 / y)
+    add(by_b, q + 2, b2 / y)
+    add(by_b, q + 3, b3 / y)
 
 
 @vector_kernel
@@ -239,5 +240,5 @@ def _add_one(
     for j in range(count):
         f += pair[ROOT_WORK + j] * row[j]
         b += pair[ROOT_TRAFFIC + j] * row[j]
-    by_f[q] += f / x
-    by_b[q] += b / y
+    add(by_f, q, f / x)
+    add(by_b, q, b / y)

@@ -74,22 +74,28 @@ def start(
             qoe_row = qoe[n, first:end]
             wanted_row = wanted[n, first:end]
             memory_row = memory[n, first:end]
-            compute = 0.0
-            bandwidth = 0.0
-            cross = 0.0
+            idle = 0.0
             for j in range(end - first):
                 gain[j] += qoe_row[j]
                 wanted_row[j] = sqrt(reward_row[j])
-            for j in range(end - first):
-                here = COUNTED + LATEST if qoe_row[j] == 0.0 else 0
-                memory_row[j] = here if k_row[j] > 0.0 else 0
-            for j in range(end - first):
-                k = k_row[j]
-                share = 1.0 / (k if k > 0.0 else 1.0)
-                share = share if qoe_row[j] == 0.0 else 0.0
-                compute += a_row[j] * share
-                bandwidth += b_row[j] * share
-                cross += sqrt(a_row[j]) * sqrt(b_row[j]) * share
+                idle += 1.0 if qoe_row[j] == 0.0 else 0.0
+            compute = 0.0
+            bandwidth = 0.0
+            cross = 0.0
+            if idle > 0.0:
+                for j in range(end - first):
+                    here = COUNTED + LATEST if qoe_row[j] == 0.0 else 0
+                    memory_row[j] = here if k_row[j] > 0.0 else 0
+                for j in range(end - first):
+                    k = k_row[j]
+                    share = 1.0 / (k if k > 0.0 else 1.0)
+                    share = share if qoe_row[j] == 0.0 else 0.0
+                    compute += a_row[j] * share
+                    bandwidth += b_row[j] * share
+                    cross += sqrt(a_row[j]) * sqrt(b_row[j]) * share
+            else:
+                for j in range(end - first):
+                    memory_row[j] = 0
             sums[block, n] = compute
             sums[block, providers + n] = bandwidth
             sums[block, 2 * providers + n] = cross

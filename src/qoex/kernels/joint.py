@@ -82,8 +82,11 @@ def prepare(
     end: int,
     pairs: Floats,
     users: Floats,
-) -> None:
-    """Fill pairs and users for the users from first to end, warm starts included."""
+) -> bool:
+    """Fill pairs and users for the users from first to end, warm starts included.
+
+    Return whether nothing is known of some of them.
+    """
     providers = budget.shape[0]
     count = end - first
     bounded = conduct != WELFARE  # a planner has no bounds on rewards
@@ -152,6 +155,7 @@ def prepare(
             t = pair[THRESHOLD + j]
             u = u if u < top else top
             pair[ROOT + j] = u if u > t else t
+    return cold > 0.0
 
 
 @vector_kernel

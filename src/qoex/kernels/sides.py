@@ -7,6 +7,7 @@ from math import log
 import numpy as np
 
 from qoex.kernels import Bytes, Floats, Integers, vector_kernel
+from qoex.kernels.adding import add
 from qoex.kernels.joint import (
     BUDGET,
     GAIN,
@@ -41,6 +42,7 @@ def note_sides(
     count: int,
     providers: int,
     first: int,
+    listing: bool,
     pairs: Floats,
     users: Floats,
     memory: Bytes,
@@ -50,7 +52,10 @@ def note_sides(
     crossed: Integers,
     crossing: Integers,
 ) -> None:
-    """Note who wants no QoE and who has none, what their floors take, and who changed sides."""
+    """Note who wants no QoE and who has none, what their floors take, and who changed sides.
+
+    Where nothing was known of the users there is nothing near to list.
+    """
     for j in range(count):
         top = users[ROOT_MARGINAL + j]
         low = users[LOW + j]
@@ -61,12 +66,18 @@ def note_sides(
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
         remembered = memory[n, first : first + count]
         present, idle, unwanted = _find_unwanted(count, pair, users)
-        changed = _remember(count, pair, remembered, sides)
+        changed, unknown = _remember(count, pair, remembered, sides)
         if unwanted < present:
             highest[n] = WANTED
-        if idle > 0.0 or unwanted > 0.0:
-            _add_floors(n, providers, count, pair, users, remembered, sums, highest)
-        if changed > 0:
+        elif present > 0.0:
+            highest[n] = max(highest[n], _highest_ratio(count, pair, users))
+        if unwanted > 0.0:
+            _add_floors(n, providers, count, pair, sums)
+        if unknown or idle != unwanted:
+            _correct_floors(n, providers, count, pair, remembered, sums)
+        if changed > 0 and not listing:
+            crossed[0] += changed
+        elif changed > 0:
             for j in range(count):
                 now = remembered[j]
                 if (now & UNKNOWN) == 0 and ((now & COUNTED) << 1) != (now & LATEST):
@@ -100,60 +111,73 @@ def _find_unwanted(count: int, pair: Floats, users: Floats) -> tuple[float, floa
 
 
 @vector_kernel
-def _remember(count: int, pair: Floats, memory: Bytes, sides: Bytes) -> int:
-    """Keep the sides that pairs are on now; return how many do not count as being there."""
+def _remember(count: int, pair: Floats, memory: Bytes, sides: Bytes) -> tuple[int, bool]:
+    """Keep the sides that pairs are on now.
+
+    Return how many do not count as being there, and whether any is an unknown of the solver.
+    """
     for j in range(count):
         sides[j] = 1 if pair[UNWANTED + j] > 0.0 else 0
     changed = 0
+    seen = np.uint8(0)
     for j in range(count):
         was = memory[j]
         now = sides[j]
         changed += (was & COUNTED) ^ now
+        seen |= was
         memory[j] = np.uint8((was & _NOT_LATEST) | (now << 1))
-    return changed
+    return changed, bool(seen & UNKNOWN)
 
 
 @vector_kernel
-def _add_floors(
-    n: int,
-    providers: int,
-    count: int,
-    pair: Floats,
-    users: Floats,
-    memory: Bytes,
-    sums: Floats,
-    highest: Floats,
-) -> None:
-    """Add what the floors of one provider's pairs take, and look how near to wanting QoE one is."""
-    floor_f = 0.0
-    floor_b = 0.0
-    floor_c = 0.0
-    idle_f = 0.0
-    idle_b = 0.0
-    idle_c = 0.0
-    most = highest[n]
+def _highest_ratio(count: int, pair: Floats, users: Floats) -> float:
+    """Return the largest √p/t of one provider's pairs."""
+    most = 0.0
     for j in range(count):
+        ratio = users[GAIN + j] / pair[THRESHOLD + j]  # zero where the pair is absent
+        most = ratio if ratio > most else most
+    return most
+
+
+@vector_kernel
+def _add_floors(n: int, providers: int, count: int, pair: Floats, sums: Floats) -> None:
+    """Add what the floors of those take who want no QoE, as if these were those who have none."""
+    compute = 0.0
+    bandwidth = 0.0
+    cross = 0.0
+    for j in range(count):
+        none = pair[UNWANTED + j]
         k = pair[BUDGET + j]
-        t = pair[THRESHOLD + j]
-        here = k > 0.0
-        share = 1.0 / k if here else 0.0
-        floor = share * pair[UNWANTED + j]
-        floor = 0.0 if memory[j] & UNKNOWN else floor
-        idle = share if pair[SERVED + j] <= t else 0.0
+        share = none / (k if none > 0.0 else 1.0)
         ra = pair[ROOT_WORK + j]
         rb = pair[ROOT_TRAFFIC + j]
-        floor_f += floor * ra * ra
-        floor_b += floor * rb * rb
-        floor_c += floor * ra * rb
-        idle_f += idle * ra * ra
-        idle_b += idle * rb * rb
-        idle_c += idle * ra * rb
-        ratio = users[GAIN + j] / t if here else 0.0
-        most = ratio if ratio > most else most
-    highest[n] = most
-    sums[n] += floor_f
-    sums[providers + n] += floor_b
-    sums[2 * providers + n] += floor_c
-    sums[3 * providers + n] += idle_f
-    sums[4 * providers + n] += idle_b
-    sums[5 * providers + n] += idle_c
+        compute += share * ra * ra
+        bandwidth += share * rb * rb
+        cross += share * ra * rb
+    add(sums, n, compute)
+    add(sums, providers + n, bandwidth)
+    add(sums, 2 * providers + n, cross)
+    add(sums, 3 * providers + n, compute)
+    add(sums, 4 * providers + n, bandwidth)
+    add(sums, 5 * providers + n, cross)
+
+
+@vector_kernel
+def _correct_floors(
+    n: int, providers: int, count: int, pair: Floats, memory: Bytes, sums: Floats
+) -> None:
+    """Take unknown pairs out again, and add those that have no QoE though it may be wanted."""
+    for j in range(count):
+        k = pair[BUDGET + j]
+        if k > 0.0:
+            unwanted = pair[UNWANTED + j]
+            counted = 0.0 if memory[j] & UNKNOWN else unwanted
+            idle = 1.0 if pair[SERVED + j] <= pair[THRESHOLD + j] else 0.0
+            ra = pair[ROOT_WORK + j]
+            rb = pair[ROOT_TRAFFIC + j]
+            add(sums, n, (counted - unwanted) * ra * ra / k)
+            add(sums, providers + n, (counted - unwanted) * rb * rb / k)
+            add(sums, 2 * providers + n, (counted - unwanted) * ra * rb / k)
+            add(sums, 3 * providers + n, (idle - unwanted) * ra * ra / k)
+            add(sums, 4 * providers + n, (idle - unwanted) * rb * rb / k)
+            add(sums, 5 * providers + n, (idle - unwanted) * ra * rb / k)

@@ -89,7 +89,7 @@ def sweep(
         for first in range(block * BLOCK, min((block + 1) * BLOCK, all_users), GROUP):
             end = min(first + GROUP, all_users)
             count = end - first
-            joint.prepare(
+            cold = joint.prepare(
                 work,
                 traffic,
                 budget,
@@ -133,6 +133,7 @@ def sweep(
                 count,
                 providers,
                 first,
+                not cold,
                 pairs,
                 users,
                 memory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -97,6 +98,19 @@ class MarketDirectory:
     def checked(self) -> bool:
         """Whether every user has been read, and so checked, by this object."""
         return bool(self._checked.all())
+
+    @property
+    def content(self) -> str:
+        """What tells it from another market without a look at its users, wherever it is stored.
+
+        A digest of the providers, and of the names, sizes and numbers of rows of its files.
+        """
+        table = self.provider_table
+        digest = hashlib.sha256(repr(table.names).encode())
+        for field in PROVIDER_FIELDS:
+            digest.update(getattr(table, field).tobytes())
+        digest.update(repr([(f.path.name, f.size, f.rows) for f in self._files]).encode())
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         size = f"{self.providers} providers × {self.users} users"
@@ -236,7 +250,7 @@ def market_of(path: FilePath) -> Market:
     stored = MarketDirectory(path)
     numbers = 8 * (len(PAIR_FIELDS) * stored.providers + len(USER_FIELDS))
     needed = stored.users * (_COPIES * numbers + _NAME_BYTES)
-    if needed > _memory():
+    if needed > memory_of_machine():
         raise ScenarioError(
             f"{path}: {stored.providers} providers × {stored.users} users take some "
             f"{needed / 1e9:.3g} GB in memory, which is more than this machine has"
@@ -256,7 +270,7 @@ def market_of(path: FilePath) -> Market:
         raise ScenarioError(f"{path}: {error}") from None
 
 
-def _memory() -> float:
+def memory_of_machine() -> float:
     """Return the bytes of memory that the machine has; infinity where it does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -74,6 +74,12 @@ def linearise(
                 height = ra * x + rb * y
                 pull = ra * (ra * by_work + rb * by_cross) + rb * rb * by_traffic
                 row[j] = pair[QOE_BY_HEIGHT + j] * height + pair[QOE_BY_PULL + j] * pull
+            # Apart from what is stored: else whether arrays lie close would decide on the order.
+            for j in range(count):
+                ra = pair[ROOT_WORK + j]
+                rb = pair[ROOT_TRAFFIC + j]
+                height = ra * x + rb * y
+                pull = ra * (ra * by_work + rb * by_cross) + rb * rb * by_traffic
                 change = pair[SERVED_BY_HEIGHT + j] * height + pair[SERVED_BY_PULL + j] * pull
                 total_f += ra * change
                 total_b += rb * change
@@ -158,6 +164,9 @@ def add_use(
             s = pair[SERVED + j]
             use_f += ra * s
             use_b += rb * s
+        for j in range(count):
+            ra = pair[ROOT_WORK + j]
+            rb = pair[ROOT_TRAFFIC + j]
             by_prices = pair[SERVED_BY_P + j] * users[RISE + j]
             # Rows of the product below, in the place of what is needed no more.
             pair[ROOT_WORK + j] = ra * by_prices

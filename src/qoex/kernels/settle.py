@@ -168,17 +168,18 @@ def allocate(
                 q = 0.0 if now > 0.0 else q
                 f = s * ra * by_x
                 w = s * rb * by_y
-                use_f += f
-                use_b += w
                 f_row[j] = f
                 w_row[j] = w
                 q_row[j] = q
+            for j in range(count):
+                quality[j] += q_row[j]
+                paid[j] += r_row[j] * q_row[j]
+            # Apart from what is stored: else whether arrays lie close would decide on the order.
             total = 0.0
             for j in range(count):
-                pay = r_row[j] * q_row[j]
-                total += pay
-                quality[j] += q_row[j]
-                paid[j] += pay
+                use_f += f_row[j]
+                use_b += w_row[j]
+                total += r_row[j] * q_row[j]
             sums[block, n] = use_f
             sums[block, providers + n] = use_b
             sums[block, 2 * providers + n] = total

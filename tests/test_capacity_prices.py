@@ -105,3 +105,31 @@ def test_sweep_solves_every_users_own_problem() -> None:
         assert (utility(trial) <= best + 1e-9 * np.abs(best)).all()
         near = np.clip(wanted * (1 + 1e-4 * rng.standard_normal((3, 5))), low, high)
         assert (utility(near) <= best + 1e-12 * np.abs(best)).all()
+
+
+@pytest.mark.parametrize("users", [5, 300])
+def test_two_directions_per_provider_tell_what_all_five_do(users: int) -> None:
+    """Weights below the kink, prices beyond it; 300 users are solved many at once."""
+    agreed, columns = 0, 0
+    for seed in range(4):
+        market = random_market(np.random.default_rng([12, seed]), 3, users, "binding")
+        system = PriceSystem(market, Population.of(market), Conduct.STRATEGIC)
+        point = system.origin()
+        point.z = np.array([0.3, 1.4, 2.2, 0.8, 1.2, 0.5])
+        point.floors[:] = 0.2 * system.users.floor_load()
+        at = system.evaluate(point)
+        assert at.prices.directions.shape[0] == 2
+        matrix = system.jacobian(point, at)
+        for j in range(6):
+            slacks = []
+            for sign in (-1.0, 1.0):
+                moved = point.copy()
+                moved.z[j] += sign * 1e-6
+                slacks.append(system.evaluate(moved, derivatives=False).slack)
+            difference = (slacks[1] - slacks[0]) / 2e-6
+            columns += 1
+            close = np.allclose(
+                difference, matrix[:, j], rtol=1e-4, atol=1e-5 * np.abs(matrix).max()
+            )
+            agreed += int(close)
+    assert agreed >= 0.9 * columns

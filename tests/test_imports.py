@@ -79,6 +79,9 @@ ALLOWED: dict[str, set[str]] = {
     "benchmark": {*ANSWERS, *SOLVERS, "large", "certificate"},
 }
 ALLOWED["experiments"] = set(ALLOWED)
+ALLOWED["agent"] = set(ALLOWED) - {"experiments", "benchmark"}
+ALLOWED["client"] = {"errors"}
+ALLOWED["fleet"] = {*ALLOWED["agent"], "client", "agent"}
 ALLOWED["schemas"] = {*VALUES, "scenario", "arrays_file", "files", "experiments"}
 ALLOWED["cli"] = set(ALLOWED) | {"__init__"}
 ALLOWED["__init__"] = set(ALLOWED) - {"cli", "__init__"}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from markets import Family, random_market
-from qoex.capacity_prices import Conduct, Point, PriceSystem
+from qoex.capacity_prices import PriceSystem
+from qoex.evaluation import Conduct, Point
 from qoex.market import FloatArray
 from qoex.population import Here, Population
 from qoex.pull import pull

@@ -17,7 +17,18 @@ VALUES = {"errors", "market", "solution"}
 FORMULAS = {"errors", "market", "checked", "qoe", "tokens", "work"}
 ANSWERS = {*VALUES, "kernels", "partial_sums", "threads", "feasibility", "provider", "settle"}
 USERS = {"market", "kernels", "partial_sums", "threads"}
-PRICES = {"shard", "population", "pull", "capacity_prices", "restart", "search", "sampled_start"}
+PRICES = {
+    "shard",
+    "population",
+    "pull",
+    "evaluation",
+    "capacity_prices",
+    "newton",
+    "restart",
+    "sample",
+    "search",
+    "sampled_start",
+}
 SOLVERS = {*PRICES, "best_reply", "equilibrium", "perturbation"}
 
 # Low to high; a module imports only modules above it here, and only those of its own entry. A
@@ -49,10 +60,21 @@ ALLOWED: dict[str, set[str]] = {
     "pull": {"market"},
     "shard": USERS,
     "population": {*USERS, "shard"},
-    "capacity_prices": {*USERS, "pull", "shard", "population"},
-    "restart": {*ANSWERS, "best_reply", "population", "capacity_prices"},
-    "search": {"market", "solution", "capacity_prices", "restart"},
-    "sampled_start": {*USERS, "solution", "feasibility", *PRICES} - {"sampled_start"},
+    "evaluation": {"market", "pull", "shard"},
+    "capacity_prices": {*USERS, "pull", "shard", "population", "evaluation"},
+    "restart": {*ANSWERS, "best_reply", "population", "evaluation", "capacity_prices"},
+    "sample": {"market", "feasibility", "population", "evaluation", "capacity_prices"},
+    "newton": {"market", "evaluation", "capacity_prices"},
+    "search": {
+        "market",
+        "solution",
+        "evaluation",
+        "capacity_prices",
+        "restart",
+        "sample",
+        "newton",
+    },
+    "sampled_start": {"solution", "evaluation", "capacity_prices", "sample", "search"},
     "equilibrium": {*ANSWERS, *PRICES, "best_reply"},
     "perturbation": {*ANSWERS, "best_reply", "checked"},
     # It shares nothing with the code that finds what it checks, but how loops run.

@@ -9,9 +9,10 @@ import pytest
 
 from markets import Family, random_market
 from qoex import threads
-from qoex.capacity_prices import Conduct, PriceSystem
+from qoex.capacity_prices import PriceSystem
 from qoex.certificate import certify
 from qoex.equilibrium import solve
+from qoex.evaluation import Conduct
 from qoex.kernels import BLOCK
 from qoex.large.sampling import sample_large_market
 from qoex.market import FloatArray, Market

@@ -13,12 +13,9 @@ This module evaluates; what drives the residual to zero is in :mod:`qoex.equilib
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
-
 import numpy as np
 
+from qoex.evaluation import Conduct, Evaluation, Point, Supply
 from qoex.kernels import interpreted
 from qoex.market import BoolArray, FloatArray
 from qoex.population import Population
@@ -29,104 +26,13 @@ from qoex.shard import Prices, User
 _UNUSED = 1e-300
 # Steps that many users take together; twelve do for all but a few in a million.
 _MOST_STEPS = 12
+# Error below which prices are so near that what is slack stays so, and what bends is told by few.
+NEAR = 0.1
+# A capacity with this much left, as ln(capacity/use), is not expected to fill in a step.
+_PLENTY = 0.05
 # Fewer users than this are solved one by one, to the last bit that doubles have: with hardly any
 # room to spare prices hang on it, and there is little to gain.
 _SMALL = 256
-
-
-class Supply(Protocol):
-    """What providers have and what it costs them; a market is one, and so is a stored one."""
-
-    @property
-    def compute_cost(self) -> FloatArray: ...  # noqa: D102
-    @property
-    def bandwidth_cost(self) -> FloatArray: ...  # noqa: D102
-    @property
-    def compute_capacity(self) -> FloatArray: ...  # noqa: D102
-    @property
-    def bandwidth_capacity(self) -> FloatArray: ...  # noqa: D102
-
-
-class Conduct(Enum):
-    """How users reckon when they set rewards."""
-
-    STRATEGIC = "strategic"  # with their own pull on the capacity prices: the game of the paper
-    PRICE_TAKING = "price_taking"  # without it: the limit of a large market
-    WELFARE = "welfare"  # as a planner: every pair is served as if its user paid p everywhere
-
-
-@dataclass
-class Point:
-    """The unknowns, and what the users' floors take there.
-
-    Attributes:
-        z: 2N, state of each capacity, compute first.
-        alpha: one share per marginal pair.
-        floors: 3×N, Σ a/κ, Σ b/κ and Σ √(ab)/κ over the pairs that count as at their floor in the
-            users' pull, marginal ones excepted.
-    """
-
-    z: FloatArray
-    alpha: FloatArray
-    floors: FloatArray
-
-    def copy(self) -> Point:
-        """Return a copy that shares nothing."""
-        return Point(self.z.copy(), self.alpha.copy(), self.floors.copy())
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one sweep over the users says at a point.
-
-    Attributes:
-        slack: 2N + marginal pairs; ln(capacity/use), then ln(√p or bound / t) per marginal pair.
-        residual: same shape; zero at an equilibrium. At a capacity in use it is the relative error
-            of the price, at an idle one z, at a marginal pair the natural residual.
-        x: N, root of the compute price.
-        y: N, root of the bandwidth price.
-        pull: what the users' own pull was computed from.
-        use: 2N, TFLOPS then MHz.
-        use_by_prices: 2N × C·N, derivative of use along the directions of ``prices``: all five of
-            (x, y, E1, E2, E3), or where nothing else is unknown the two that z moves along; no
-            columns where no derivatives were asked for.
-        unwanted: 3×N, as ``Point.floors``, of the pairs whose user wants no QoE at these prices.
-        crossed: how many pairs count as on another side of their threshold.
-        near: those of them near it, and how many there are in all.
-        highest: N, the largest ratio of √p (or a bound) to t; more than 1 if any exceeds 1.
-        marginal_users: the user of each marginal pair, as this sweep left it.
-        prices: what the users were told.
-    """
-
-    slack: FloatArray
-    residual: FloatArray
-    x: FloatArray
-    y: FloatArray
-    pull: Pull
-    use: FloatArray
-    use_by_prices: FloatArray
-    unwanted: FloatArray
-    crossed: int
-    near: list[tuple[int, int]]
-    near_count: int
-    highest: FloatArray
-    marginal_users: list[User]
-    prices: Prices
-
-    @property
-    def merit(self) -> float:
-        """Euclidean norm of the residual."""
-        return float(np.linalg.norm(self.residual))
-
-    @property
-    def has_derivatives(self) -> bool:
-        """Whether the sweep took the derivatives of use."""
-        return bool(self.use_by_prices.shape[1] > 0)
-
-    @property
-    def error(self) -> float:
-        """Largest absolute residual; NaN if any is."""
-        return float(np.abs(self.residual).max())
 
 
 class PriceSystem:
@@ -137,6 +43,7 @@ class PriceSystem:
         lower: least value of z: 0, or 1 where users have no pull to weigh.
         marginal_pairs: (provider, user) of the pairs that are unknowns, in the order of α.
         sweeps: passes over the users so far.
+        plenty: 2N, capacities that were far from full when last looked at.
     """
 
     def __init__(self, supply: Supply, users: Population, conduct: Conduct) -> None:
@@ -148,6 +55,7 @@ class PriceSystem:
         self.capacity = np.concatenate([supply.compute_capacity, supply.bandwidth_capacity])
         self.marginal_pairs: list[tuple[int, int]] = []
         self.sweeps = 0
+        self.plenty = np.zeros(self.capacity.size, dtype=np.bool_)
         small = interpreted() or users.users < _SMALL
         self._most_steps = 0 if small else _MOST_STEPS
 
@@ -164,11 +72,14 @@ class PriceSystem:
         own = self.own_pull(point)
         root_prices = self.root_cost * np.exp(np.maximum(point.z - 1.0, 0.0))
         x, y = root_prices[:n].copy(), root_prices[n:].copy()
+        by_pull = self._moved_by_pull(point, own)
         prices = Prices(
             x=x,
             y=y,
             pull=own.coefficients,
-            directions=self._directions(point, x, y, own) if derivatives else np.zeros((0, 5, n)),
+            directions=(
+                self._directions(point, x, y, own, by_pull) if derivatives else np.zeros((0, 5, n))
+            ),
             conduct=WELFARE if self.conduct is Conduct.WELFARE else STRATEGIC,
             most_steps=self._most_steps,
         )
@@ -176,6 +87,7 @@ class PriceSystem:
         self.sweeps += 1
         slack = np.log(self.capacity) - np.log(np.maximum(sums.use, _UNUSED))
         residual = self._price_error(point, sums.idle, sums.use, x, y, slack)
+        self.note_plenty(point, slack if np.abs(residual).max() < NEAR else np.zeros(2 * n))
         marginal_users = [self.users.user(m) for _, m in self.marginal_pairs]
         if self.marginal_pairs:
             above = np.array(
@@ -194,6 +106,7 @@ class PriceSystem:
             pull=own,
             use=sums.use,
             use_by_prices=sums.use_by,
+            by_pull=by_pull,
             unwanted=sums.unwanted,
             crossed=sums.crossed,
             near=sums.near,
@@ -211,7 +124,7 @@ class PriceSystem:
         n = self.users.providers
         by_use = -at.use_by_prices / np.maximum(at.use, _UNUSED)[:, None]
         if at.prices.directions.shape[0] == 2:
-            return by_use
+            return np.where(at.by_pull, 0.0, by_use)
         unknowns = 2 * n + len(self.marginal_pairs)
         inputs = np.zeros((5, n, unknowns))
         priced = self.priced(point, at)
@@ -241,6 +154,33 @@ class PriceSystem:
             matrix[2 * n + j] = row.ravel() @ inputs.reshape(5 * n, unknowns)
         return matrix
 
+    def slack_by_pull(self, at: Evaluation) -> FloatArray:
+        """Return the derivative of the capacities' slack by ln of each provider's pull (2N×N).
+
+        It is zero where both prices of a provider move, for there the sweep did not look.
+        """
+        n = self.users.providers
+        by_use = -at.use_by_prices / np.maximum(at.use, _UNUSED)[:, None]
+        by = by_use.reshape(2 * n, -1, n)
+        if by.shape[1] == 2:
+            by = np.where(at.by_pull, by_use, 0.0).reshape(2 * n, 2, n)
+        else:
+            by = by[:, 2:] * at.pull.coefficients
+        summed: FloatArray = by.sum(axis=1)
+        return summed
+
+    def growth_of_pull(self, point: Point, at: Evaluation) -> FloatArray:
+        """Return by what share each provider's pull changes with the floors of the point (N)."""
+        before = at.pull.coefficients
+        change = self.own_pull(point).coefficients - before
+        size = (before * before).sum(axis=0)
+        growth: FloatArray = (change * before).sum(axis=0) / np.where(size > 0, size, 1.0)
+        return growth
+
+    def note_plenty(self, point: Point, slack: FloatArray) -> None:
+        """Remember which capacities are far from full, if their ln(capacity/use) is this (2N)."""
+        self.plenty = (point.z == 0.0) & (slack > _PLENTY)
+
     def priced(self, point: Point, at: Evaluation) -> BoolArray:
         """Return which capacities (2N) answer a change of z by their price, not by ω."""
         overloaded = at.slack[: point.z.size] < 0
@@ -267,10 +207,24 @@ class PriceSystem:
         point.floors[:, n] -= share * np.array(_floor_terms(user, n))
         self.users.set_unknown(self.marginal_pairs)
 
-    def _directions(self, point: Point, x: FloatArray, y: FloatArray, own: Pull) -> FloatArray:
+    def _moved_by_pull(self, point: Point, own: Pull) -> BoolArray:
+        """Return in place of which capacities (2N) the pull is moved: z stays, and a pull is."""
+        if self._needs_all(point):
+            return np.zeros_like(self.plenty)
+        pulled = (own.coefficients != 0.0).any(axis=0)
+        moved: BoolArray = self.plenty & (point.z == 0.0) & np.tile(pulled, 2)
+        return moved
+
+    def _needs_all(self, point: Point) -> bool:
+        """Return whether replies are to be differentiated by all five numbers of a provider."""
+        return bool(self.marginal_pairs) or (self.strategic and bool((point.z == 1.0).any()))
+
+    def _directions(
+        self, point: Point, x: FloatArray, y: FloatArray, own: Pull, by_pull: BoolArray
+    ) -> FloatArray:
         """Return along which directions (C×5×N) the users' replies are to be differentiated."""
         n = self.users.providers
-        if self.marginal_pairs or (self.strategic and (point.z == 1.0).any()):
+        if self._needs_all(point):
             return np.broadcast_to(np.eye(5)[:, :, None], (5, 5, n)).copy()
         directions = np.zeros((2, 5, n))
         priced = (point.z > 1.0) | (not self.strategic)
@@ -279,6 +233,8 @@ class PriceSystem:
         for resource in range(2):
             weighed = ~priced[resource * n : (resource + 1) * n]
             directions[resource, 2:] = np.where(weighed, own.by_omega[resource], 0.0)
+            moved = by_pull[resource * n : (resource + 1) * n]
+            directions[resource, 2:, moved] = own.coefficients[:, moved].T
         return directions
 
     def _ceiling(self, user: User) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from qoex.best_reply import idle_at_least
-from qoex.capacity_prices import Conduct, Evaluation, Point, PriceSystem, threshold
+from qoex.capacity_prices import PriceSystem, threshold
 from qoex.errors import InvalidInputError
+from qoex.evaluation import Conduct, Evaluation, Point
 from qoex.feasibility import FloorLoad, require_feasible
 from qoex.market import FloatArray, Market
 from qoex.population import Here, Population
 from qoex.restart import Restarts
+from qoex.sample import sample_of
 from qoex.sampled_start import sampled_start
 from qoex.search import Search
 from qoex.settle import settle
@@ -69,11 +71,13 @@ def solve_prices(
     require_feasible(market, load)
     system = PriceSystem(market, users, conduct)
     restarts = Restarts(system, market)
-    search = Search(system, tolerance, max_sweeps, restarts)
+    sample = sample_of(system, market, load)
+    search = Search(system, tolerance, max_sweeps, restarts=restarts, sample=sample)
     if start is not None:
         point = _warm_point(system, market, start)
     else:
-        point = sampled_start(system, market, load, search.trace) or system.origin()
+        begun = sampled_start(system, sample, search.trace) if sample is not None else None
+        point = begun or system.origin()
     status, point, at = search.run(point)
     if search.settled_by_replies:
         rewards, near = idle_at_least(market, restarts.rewards), None
@@ -132,5 +136,8 @@ def _warm_point(system: PriceSystem, market: Market, start: Solution) -> Point:
     z = np.where(regime == Regime.BINDING, 1.0 + above, z)
     point = system.origin()
     point.z = np.maximum(z, system.lower)
+    use = np.concatenate([state.use for state in states])
+    with np.errstate(divide="ignore"):
+        system.note_plenty(point, np.log(system.capacity) - np.log(use))
     point.floors = system.users.start(start.rewards, start.qoe)
     return point

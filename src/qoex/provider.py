@@ -15,7 +15,7 @@ from qoex.solution import CapacityState, Regime
 from qoex.threads import over_blocks
 
 if TYPE_CHECKING:
-    from qoex.capacity_prices import Supply
+    from qoex.evaluation import Supply
     from qoex.shard import Demand
 
 # x and y, N each: the roots of the capacity prices.

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoex.best_reply import ReplyRounds
-from qoex.capacity_prices import Point, PriceSystem
+from qoex.capacity_prices import PriceSystem
+from qoex.evaluation import Point
 from qoex.market import BoolArray, FloatArray, Market
 from qoex.population import Here
 from qoex.provider import answer_feasible

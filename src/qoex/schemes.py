@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from qoex.capacity_prices import Conduct
 from qoex.equilibrium import solve, solve_prices
 from qoex.errors import InfeasibleMarketError, InvalidInputError, UnavailableSchemeError
+from qoex.evaluation import Conduct
 from qoex.feasibility import require_feasible
 from qoex.market import BoolArray, FloatArray, Market
 from qoex.provider import capacity_state, check_rewards

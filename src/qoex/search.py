@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.capacity_prices import Evaluation, Point, PriceSystem
+from qoex.capacity_prices import NEAR, PriceSystem
+from qoex.evaluation import Evaluation, Point
 from qoex.market import BoolArray, FloatArray
+from qoex.newton import lower_idle_prices, newton_step
 from qoex.restart import Restarts
+from qoex.sample import Sample
 from qoex.solution import Status, Step
 
 # |ln(capacity/use)| that rounding alone leaves. With hardly any room to spare a price cannot be
@@ -26,10 +29,6 @@ _FIRST_SWEEPS = 4
 # sweep leaves more than this share of the error. Prices respond more smoothly to many, too.
 _MANY = 256
 _SLOW = 0.1
-# How far below the first threshold prices go, as a share, when all users are at their floor.
-_BELOW_THRESHOLD = 1e-3
-# Singular values below this share of the largest count as zero in a step.
-_RANK_TOLERANCE = 1e-12
 # Where more pairs than this would become unknowns at once, prices are still on their way.
 _MOST_AT_ONCE = 32
 _BACKTRACKS = 2
@@ -49,6 +48,8 @@ _MOST_JUMPS = 6
 _MAX_DETOURS = 16
 # By how much ln of a price rises at first, relative to ln(use/capacity).
 _JUMP = 1.2
+# How often a step is tried out with a sample of the users.
+_TRIALS = 2
 # Largest rise of z in a step: the linear model is good for a price ratio of e³, not for more.
 _LONGEST = 3.0
 
@@ -60,11 +61,19 @@ class Search:
         trace: the steps so far.
         notes: what a reader must know of the result.
         restarts: rounds of best replies to start anew from, for games.
+        sample: of the users, to try steps out with.
         settled_by_replies: whether they, at rest, are the result.
+        exact: whether at the end no pair may cross its threshold, however few it matters to.
     """
 
     def __init__(
-        self, system: PriceSystem, tolerance: float, max_sweeps: int, restarts: Restarts | None
+        self,
+        system: PriceSystem,
+        tolerance: float,
+        max_sweeps: int,
+        *,
+        restarts: Restarts | None = None,
+        sample: Sample | None = None,
     ) -> None:
         self.system = system
         self.tolerance = tolerance
@@ -72,9 +81,16 @@ class Search:
         self.trace: list[Step] = []
         self.notes: tuple[str, ...] = ()
         self.restarts = restarts
+        self.sample = sample
         self.settled_by_replies = False
+        self.exact = True
         self._detours = 0
         self._many = system.users.users >= _MANY
+        size = system.capacity.size
+        self._matrix = np.zeros((size, size))
+        self._by_pull = np.zeros((size, system.users.providers))
+        self._without = np.zeros(size, dtype=np.bool_)
+        self._judge: Sample | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -91,11 +107,16 @@ class Search:
             crossed = self._update_floors(point, at)
             if not np.isfinite(at.error):
                 return Status.NOT_FINITE, point, at
-            if not crossed and self._holds(point, at):
+            if not (crossed and self.exact) and self._holds(point, at):
                 return Status.CONVERGED, point, at
             if system.sweeps >= self.max_sweeps:
                 return Status.STEP_LIMIT, point, at
             if self._add_marginal_pairs(point, at):
+                at = system.evaluate(point)
+                continue
+            without = at.by_pull if at.has_derivatives else self._without
+            if (without & (at.slack[: point.z.size] < 0)).any():
+                # Nothing is known of how a capacity is relieved that was not expected to fill.
                 at = system.evaluate(point)
                 continue
             if self._is_stalled(at):
@@ -119,7 +140,11 @@ class Search:
                 continue
             if at.has_derivatives:
                 self._matrix = system.jacobian(point, at)
+                self._by_pull = system.slack_by_pull(at)
+                self._without = at.by_pull
+                self._judge = self._sampled(point, at)
             matrix = self._matrix
+            slack = self._slack_after(point, at)
             stuck = self._stuck_below_price(point, at, matrix)
             if stuck.any():
                 # Past the kink at once: use falls a little more slowly than the price rises.
@@ -128,13 +153,50 @@ class Search:
                 self._jumps += stuck
                 at = system.evaluate(point)
                 continue
-            step = _newton_step(system, point, at, matrix)
-            _lower_idle_prices(system, point, at, step)
+            step = newton_step(system, point, slack, matrix)
+            if self._judge is not None:
+                step = self._bent(self._judge, point, slack, step)
+            lower_idle_prices(system, point, at, step)
             if self._detours % 2:
                 point = self._moved(point, step * self._short(step))
                 at = system.evaluate(point)
             else:
                 point, at = self._line_search(point, at, step)
+
+    def _slack_after(self, point: Point, at: Evaluation) -> FloatArray:
+        """Return the slack that the sweep would have found with the floors as they are now.
+
+        The floors move after a sweep, and the pull of the users with them. Few users hardly differ
+        in their floors from one sweep to the next, unless they do by much.
+        """
+        slack = at.slack.copy()
+        if self._many and at.error < NEAR:
+            slack[: point.z.size] += self._by_pull @ self.system.growth_of_pull(point, at)
+        return slack
+
+    def _sampled(self, point: Point, at: Evaluation) -> Sample | None:
+        """Return the sample, at this point too, if it tells how all users answer to a step."""
+        smooth = at.prices.directions.shape[0] == 2  # nothing sits at a kink
+        if self.sample is None or not (self.sample.tells and smooth and at.error < NEAR):
+            return None
+        self.sample.linearise(point)
+        return self.sample
+
+    def _bent(
+        self, sample: Sample, point: Point, slack: FloatArray, step: FloatArray
+    ) -> FloatArray:
+        """Return a step corrected by what the sample finds after it that derivatives do not tell.
+
+        Of the square of the error it leaves what the sample cannot tell, a tenth or less.
+        """
+        here = sample.slack(point)
+        for _ in range(_TRIALS):
+            there = self._moved(point, step)
+            bend = sample.curvature(here, there, there.z - point.z)
+            if not np.isfinite(bend).all():
+                return step
+            step = newton_step(self.system, point, slack + bend, self._matrix)
+        return step
 
     def _holds(self, point: Point, at: Evaluation) -> bool:
         if at.error <= self.tolerance:
@@ -218,7 +280,9 @@ class Search:
         """
         fast = at.has_derivatives or at.error < _FAST * self._last_error
         self._last_error = at.error
-        return at.error < _CLOSE and fast and not self.system.marginal_pairs
+        told = self.sample is not None and self.sample.tells  # how the derivatives change
+        keep = told or not self._many
+        return keep and at.error < _CLOSE and fast and not self.system.marginal_pairs
 
     def _moved(self, point: Point, step: FloatArray) -> Point:
         """Return the point moved by a step that stops at the kink z = 1 and at the bounds."""
@@ -229,36 +293,3 @@ class Search:
         moved.z = np.where(over_kink, 1.0, z)
         moved.alpha = np.clip(point.alpha + step[size:], 0.0, 1.0)
         return moved
-
-
-def _newton_step(
-    system: PriceSystem, point: Point, at: Evaluation, matrix: FloatArray
-) -> FloatArray:
-    """Return the semismooth Newton step of z ⟂ slack and of its two-sided form for α."""
-    size = point.z.size
-    unknown = np.append(point.z, point.alpha)
-    lower = np.append(np.full(size, system.lower), np.zeros(point.alpha.size))
-    upper = np.append(np.full(size, np.inf), np.ones(point.alpha.size))
-    target = np.clip(unknown - at.slack, lower, upper)
-    free = target == unknown - at.slack
-    step = np.where(free, 0.0, target - unknown)
-    if free.any():
-        right = -at.slack[free] - matrix[np.ix_(free, ~free)] @ step[~free]
-        inner = matrix[np.ix_(free, free)]
-        # Singular where all users of a provider are at their floor, or where one user alone fills
-        # both of its capacities; the least step then leaves alone what it cannot tell.
-        step[free] = np.linalg.lstsq(inner, right, rcond=_RANK_TOLERANCE)[0]
-    return step
-
-
-def _lower_idle_prices(system: PriceSystem, point: Point, at: Evaluation, step: FloatArray) -> None:
-    """Where all users of a provider are at their floor, lower its prices until one wants QoE.
-
-    There the use tells only the ratio of the two prices; the linear model knows nothing of their
-    level.
-    """
-    n = at.highest.size
-    for k in np.flatnonzero((at.highest > 0.0) & (at.highest < 1.0)):
-        pair = [k, n + k]
-        if (point.z[pair] > 1.0).all() and (at.slack[pair] >= 0.0).all():
-            step[pair] = np.log(at.highest[k]) - _BELOW_THRESHOLD

@@ -12,10 +12,17 @@ from qoex.kernels import interpreted
 # Blocks handed to a thread at once: enough to hide the handing, few enough to end together.
 _AT_ONCE = 4
 
+_state: dict[str, int | None] = {"most": None}
+
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(count: int) -> None:
+    """Let kernels have so many threads at most; to be said before the first of them runs."""
+    _state["most"] = count
 
 
 def over_blocks(task: Callable[[int, int], object], blocks: int) -> None:
@@ -24,7 +31,7 @@ def over_blocks(task: Callable[[int, int], object], blocks: int) -> None:
     Threads are numba's own business only where its loops are its own: its parallel loops may not
     be entered from two threads at a time, and an agent or a Dask worker does that.
     """
-    if blocks <= 1 or interpreted() or cores() == 1:
+    if blocks <= 1 or interpreted() or _threads() == 1:
         task(0, blocks)
         return
     starts = range(0, blocks, _AT_ONCE)
@@ -33,6 +40,11 @@ def over_blocks(task: Callable[[int, int], object], blocks: int) -> None:
         pass
 
 
+def _threads() -> int:
+    most = _state["most"]
+    return cores() if most is None else min(most, cores())
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="qoex-kernels")
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="qoex-kernels")

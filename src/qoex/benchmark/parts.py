@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qoex.capacity_prices import Conduct, PriceSystem
+from qoex.capacity_prices import PriceSystem
+from qoex.evaluation import Conduct
 from qoex.market import FloatArray, Market
 from qoex.population import Population
 from qoex.settle import settle

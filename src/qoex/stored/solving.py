@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qoex.capacity_prices import Conduct, PriceSystem
+from qoex.capacity_prices import PriceSystem
 from qoex.certificate.lines import price_lines
 from qoex.certificate.passes import FirstPass, merged
 from qoex.certificate.verdict import Verdict, conclude
 from qoex.equilibrium import MAX_SWEEPS, TOLERANCE, held_rewards
+from qoex.evaluation import Conduct
 from qoex.feasibility import FloorLoad, require_feasible
 from qoex.large import MarketDirectory
 from qoex.large.new_directory import NewDirectory
@@ -22,6 +23,7 @@ from qoex.market import FloatArray
 from qoex.partial_sums import Node, blocks_of, join
 from qoex.population import Hosts, Population
 from qoex.provider import RootPrices, answer_offers, capacity_state, utility_of_providers
+from qoex.sample import sample_of
 from qoex.sampled_start import sampled_start
 from qoex.search import Search
 from qoex.solution import Step
@@ -156,8 +158,10 @@ class _Solving:
         load = FloorLoad(*users.floor_load())
         require_feasible(market, load)
         system = PriceSystem(market, users, Conduct.STRATEGIC)
-        search = Search(system, tolerance, max_sweeps, None)
-        point = sampled_start(system, market, load, search.trace) or system.origin()
+        sample = sample_of(system, market, load)
+        search = Search(system, tolerance, max_sweeps, sample=sample)
+        begun = sampled_start(system, sample, search.trace) if sample is not None else None
+        point = begun or system.origin()
         self._hosts.trace = search.trace
         status, point, at = search.run(point)
         self._hosts.trace = ()

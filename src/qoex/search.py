@@ -33,8 +33,8 @@ _SLOW = 0.1
 _MOST_AT_ONCE = 32
 _BACKTRACKS = 2
 # Error from which on a search goes on with the derivatives it has, as long as each step leaves no
-# more than this share of the error.
-_CLOSE = 1e-3
+# more than this share of the error: after two steps the cube of it is left, the tolerance.
+_CLOSE = 1e-4
 _FAST = 1e-2
 # Steps without progress (10 % off the best merit) before a restart.
 _PATIENCE = 3
@@ -107,7 +107,8 @@ class Search:
             crossed = self._update_floors(point, at)
             if not np.isfinite(at.error):
                 return Status.NOT_FINITE, point, at
-            if not (crossed and self.exact) and self._holds(point, at):
+            settled = not (crossed and self.exact) or self._crossing_is_idle(point, at)
+            if settled and self._holds(point, at):
                 return Status.CONVERGED, point, at
             if system.sweeps >= self.max_sweeps:
                 return Status.STEP_LIMIT, point, at
@@ -173,6 +174,20 @@ class Search:
         if self._many and at.error < NEAR:
             slack[: point.z.size] += self._by_pull @ self.system.growth_of_pull(point, at)
         return slack
+
+    def _crossing_is_idle(self, point: Point, at: Evaluation) -> bool:
+        """Return whether it would not be felt if the pairs that crossed counted where they are.
+
+        They change the pull by their share of all floors, and that the prices by far less.
+        """
+        if not (self._many and self.system.strategic) or point.alpha.size:
+            return False
+        growth = self.system.growth_of_pull(point, at)
+        told = self._by_pull.any(axis=0)
+        if growth[~told].any():
+            return False
+        error = at.error + np.abs(self._by_pull @ growth).max()
+        return bool(error <= self.tolerance)
 
     def _sampled(self, point: Point, at: Evaluation) -> Sample | None:
         """Return the sample, at this point too, if it tells how all users answer to a step."""

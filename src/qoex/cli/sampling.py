@@ -1,18 +1,45 @@
-"""What ``qoex sample`` does: a small market as a file, one of any size as a directory."""
+"""The command that draws markets: a small one as a file, one of any size as a directory."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
-from qoex.cli.terminal import busy
+from qoex.cli.terminal import busy, notice
 from qoex.errors import InvalidInputError
-from qoex.feasibility import CAPACITY_MARGIN, capacity_factor
-from qoex.files import write_market, write_scenario
+from qoex.phrases import counted
 
 
-def sample_into(output: str, providers: int, users: int, seed: int, *, feasible: bool) -> bool:
+def sample(
+    providers: Annotated[int, typer.Option(min=1, help="How many providers.")],
+    users: Annotated[int, typer.Option(min=1, help="How many users.")],
+    output: Annotated[
+        str,  # a Path would lose the / at its end
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=".toml: scenario; .json: arrays; no ending: directory of Parquet, of any size.",
+        ),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same market.")] = 0,
+    feasible: Annotated[
+        bool, typer.Option(help="Raise capacities that cannot serve all demands.")
+    ] = False,
+) -> None:
+    """Draw a random market from the ranges of the paper's Table III."""
+    served = _sample_into(output, providers, users, seed, feasible=feasible)
+    notice(f"wrote {output}: {counted(providers, 'provider')}, {counted(users, 'user')}")
+    if not served:
+        notice(
+            "not all of its demands can be served; --feasible raises the capacities that are short"
+        )
+
+
+def _sample_into(output: str, providers: int, users: int, seed: int, *, feasible: bool) -> bool:
     """Draw a market and write it; return whether all its demands can be served.
 
     Args:
@@ -25,6 +52,8 @@ def sample_into(output: str, providers: int, users: int, seed: int, *, feasible:
     Raises:
         InvalidInputError: the name is none of these, or cannot be written.
     """
+    from qoex.feasibility import CAPACITY_MARGIN, capacity_factor
+
     suffix = Path(output).suffix.lower()
     if not suffix or output.endswith("/"):
         from qoex.large.sampling import sample_market_directory
@@ -38,6 +67,7 @@ def sample_into(output: str, providers: int, users: int, seed: int, *, feasible:
         raise InvalidInputError(
             f"{output}: the name of the file must end in .toml or .json, or in / for a directory"
         )
+    from qoex.files import write_market, write_scenario
     from qoex.sampling import sample_scenario
 
     scenario = sample_scenario(providers, users, np.random.default_rng(seed), feasible=feasible)

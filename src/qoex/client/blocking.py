@@ -1,0 +1,113 @@
+"""The client that waits for its answers."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Generator
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from qoex.client.call import Batch, Call
+from qoex.client.calls import Calls
+from qoex.client.connection import TIMEOUT, http_options
+from qoex.client.exchange import Outcome, Retries, Todo, exchange, request_of
+from qoex.client.following import Following, Stream
+
+T = TypeVar("T")
+
+
+class Client(Calls):
+    """Talks with a decision agent; a context manager.
+
+    Attributes:
+        address: of the agent.
+
+    Raises:
+        InvalidInputError: the address is none, or the token cannot be one.
+    """
+
+    def __init__(
+        self,
+        agent: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: Retries | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Prepare a client; nothing is sent yet.
+
+        Args:
+            agent: address; by default of the variable QOEX_AGENT, or http://127.0.0.1:8321.
+            token: by default of the variable QOEX_TOKEN.
+            timeout: seconds to connect, and to wait for an answer.
+            retries: how often to try; by default 8 times within some 10 seconds.
+            transport: in place of the network.
+
+        """
+        self._http = httpx.Client(**http_options(agent, token, timeout), transport=transport)
+        self._retries = Retries() if retries is None else retries
+        self._rng = random.Random()
+        self.address = str(self._http.base_url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def perform(self, what: Call[T] | Batch[T]) -> T:
+        """Carry out what a call describes; its methods do that for you."""
+        if isinstance(what, Batch):
+            return what.merge([self.perform(item) for item in what.calls])
+        todos: Generator[Todo, Outcome, T] = exchange(what, self._http, self._retries, self._rng)
+        outcome: Outcome = None
+        while True:
+            try:
+                todo = todos.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            outcome = self._do(todo)
+
+    def _do(self, todo: Todo) -> Outcome:
+        if not isinstance(todo, httpx.Request):
+            time.sleep(todo)
+            return None
+        try:
+            return self._http.send(todo)
+        except httpx.RequestError as error:
+            return error
+
+    def follow(self, stream: Stream[T]) -> Generator[T, None, None]:
+        """Follow what a stream describes; its methods do that for you."""
+        following = Following(stream, self.address, self._retries, self._rng)
+        while True:
+            request = request_of(following.call(), self._http)
+            try:
+                response = self._http.send(request, stream=True)
+                try:
+                    if response.is_success:
+                        for chunk in response.iter_bytes():
+                            yield from following.feed(chunk)
+                        pause = following.ended()
+                    else:
+                        response.read()
+                        pause = following.refused(response)
+                finally:
+                    response.close()
+            except httpx.TransportError as error:
+                pause = following.ended(error)
+            time.sleep(pause)

@@ -1,0 +1,174 @@
+"""How a call is carried out: what is sent when, and when to give up; no input or output here.
+
+:func:`exchange` is a generator. It yields what is to be done next, a request to send or seconds to
+pause, and is sent what came of it. So the blocking client and the asynchronous one share it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+
+from qoex.client.call import Call
+from qoex.client.errors import UNREACHABLE, UNREADABLE, AgentError, problem_of
+from qoex.errors import InvalidInputError
+
+T = TypeVar("T")
+
+Todo = httpx.Request | float
+Outcome = httpx.Response | httpx.RequestError | None
+
+# Refused before anything was done, so that any request may be sent again.
+_NOT_DONE = (429, 503)
+# From what stands before the agent: whether it did anything is open.
+_UNCERTAIN = (502, 504)
+# Errors of a request that never left.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often and how patiently a request is sent again, always with the same key.
+
+    Before attempt k + 1 the client pauses for min(longest, first·2^(k-1)) seconds, less up to half
+    of it at random; or for as long as the agent asks (Retry-After), and up to a quarter more.
+
+    Attributes:
+        attempts: in all, at least one.
+        first: seconds of the first pause, zero or more.
+        longest: seconds of the longest pause.
+        patience: seconds; where the agent asks for a longer pause, the client gives up.
+    """
+
+    attempts: int = 8
+    first: float = 0.1
+    longest: float = 10.0
+    patience: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InvalidInputError(f"attempts is {self.attempts!r}; it must be one or more")
+        for name in ("first", "longest", "patience"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise InvalidInputError(f"{name} is {value!r}; it must not be negative")
+
+    def pause(self, failures: int, retry_after: float | None, rng: random.Random) -> float | None:
+        """Return how long to pause after so many failures in a row, or None to give up."""
+        if failures >= self.attempts:
+            return None
+        if retry_after is not None:
+            return None if retry_after > self.patience else retry_after * rng.uniform(1.0, 1.25)
+        # The exponent is bounded so that a stream that fails for days does not overflow.
+        longest = min(self.longest, self.first * 2.0 ** min(failures - 1, 60))
+        return longest * rng.uniform(0.5, 1.0)
+
+
+def exchange(
+    call: Call[T], build: httpx.Client | httpx.AsyncClient, retries: Retries, rng: random.Random
+) -> Generator[Todo, Outcome, T]:
+    """Carry out a call; see the module.
+
+    Args:
+        call: what to ask.
+        build: makes requests with the address and headers that all share.
+        retries: when to give up.
+        rng: source of jitter.
+
+    Yields:
+        A request, to be answered with the response (read to its end) or the error; or seconds.
+
+    Returns:
+        What the answer says.
+
+    Raises:
+        AgentError: the agent refused it, or gave no answer that can be used.
+    """
+    failures = 0
+    while True:
+        outcome = yield request_of(call, build)
+        failures += 1
+        if isinstance(outcome, httpx.Response) and outcome.is_success:
+            return _read(call, outcome)
+        error, again = _judge(call, outcome, str(build.base_url))
+        pause = retries.pause(failures, error.retry_after, rng) if again else None
+        if pause is None:
+            raise error
+        yield pause
+
+
+def request_of(call: Call[T], build: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+    """Return the request of a call."""
+    parameters = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in call.parameters.items()
+        if value is not None
+    }
+    return build.build_request(
+        call.method,
+        call.path,
+        params=parameters or None,
+        headers=dict(call.headers),
+        content=call.content,
+        timeout=httpx.USE_CLIENT_DEFAULT if call.timeout is None else call.timeout,
+    )
+
+
+def unreachable(address: str, error: Exception | None) -> AgentError:
+    """Return the error of an agent from which no answer came."""
+    why = str(error) or type(error).__name__
+    return AgentError(UNREACHABLE, f"the agent at {address} gave no answer ({why})")
+
+
+def refusal(response: httpx.Response) -> AgentError:
+    """Return the problem that a response, read to its end, states."""
+    return problem_of(
+        response.status_code,
+        response.headers,
+        response.content,
+        _retry_after(response.headers.get("retry-after")),
+    )
+
+
+def _judge(call: Call[T], outcome: Outcome, address: str) -> tuple[AgentError, bool]:
+    """Return what went wrong, and whether the request may be sent again."""
+    if isinstance(outcome, httpx.Response):
+        status = outcome.status_code
+        again = status in _NOT_DONE or (call.repeatable and status in _UNCERTAIN)
+        return refusal(outcome), again
+    assert outcome is not None  # only pauses are answered with nothing
+    transport = isinstance(outcome, httpx.TransportError)
+    again = isinstance(outcome, _NOT_SENT) or (call.repeatable and transport)
+    return unreachable(address, outcome), again
+
+
+def _read(call: Call[T], response: httpx.Response) -> T:
+    try:
+        return call.read(response.content)
+    except ValueError as error:  # of pydantic, too
+        first = " ".join(str(error).split("\n")[:3])
+        raise AgentError(
+            UNREADABLE,
+            f"the answer to {call.method} {call.path} is not what an agent sends: {first}",
+            status=response.status_code,
+        ) from None
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110: seconds, or a date)."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

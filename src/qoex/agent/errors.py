@@ -24,15 +24,20 @@ class Problem(Enum):
     FORBIDDEN = ("forbidden", 403, "The token does not allow this")
     NOT_FOUND = ("not-found", 404, "There is nothing here")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "That cannot be done here")
+    REQUEST_TIMEOUT = ("request-timeout", 408, "The request came too slowly")
     KEY_REUSED = ("key-reused", 409, "The idempotency key was used for other content")
     OUT_OF_ORDER = ("out-of-order", 409, "A later report of the node was accepted already")
     NOT_ACTIVE = ("not-active", 409, "The node is not registered now")
     TOO_LARGE = ("too-large", 413, "The request is too large")
+    TOO_MANY_LINES = ("too-many-lines", 413, "The bulk request has too many lines")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body has the wrong media type")
+    MISDIRECTED = ("misdirected", 421, "The agent does not go by this name")
+    INVALID_PARAMETER = ("invalid-parameter", 422, "A parameter cannot be used")
     INVALID_REPORT = ("invalid-report", 422, "The report cannot be accepted")
     UNKNOWN_NODE = ("unknown-node", 422, "The report names a node that never registered")
     CLOCK_SKEW = ("clock-skew", 422, "The clocks of node and agent differ too much")
     TOO_MANY_REQUESTS = ("too-many-requests", 429, "Requests come too fast")
+    INTERNAL_ERROR = ("internal-error", 500, "The agent made a mistake")
     STORAGE_FAILED = ("storage-failed", 503, "The report could not be stored")
     STOPPING = ("stopping", 503, "The agent is stopping or not ready")
 
@@ -72,3 +77,8 @@ class Refused(QoexError):  # noqa: N818  (what happened, not that something brok
         self.detail = detail
         self.faults = tuple(faults)
         self.retry_after = retry_after
+
+    def within(self, place: str) -> Refused:
+        """Return the same refusal of something that lies within a place, such as "line 3"."""
+        faults = [Fault(f"{place}: {fault.where}", fault.what) for fault in self.faults]
+        return Refused(self.problem, f"{place}: {self.detail}", faults, self.retry_after)

@@ -9,7 +9,7 @@ import pytest
 
 from qoex.certificate import certify
 from qoex.equilibrium import solve
-from qoex.explain import explain_user
+from qoex.explain import explain_provider, explain_user
 from qoex.market import Market
 from qoex.settle import settle
 from qoex.solution import Regime, Status
@@ -182,3 +182,74 @@ def test_names_that_break_lines_are_quoted() -> None:
     paragraphs = said(named).split("\n")
     assert paragraphs[0].startswith(r"'x\ty' pays ")
     assert r"'a\nb'" in paragraphs[0]
+
+
+def said_of_provider(market: Market, provider: int = 0) -> str:
+    return "\n".join(explain_provider(market, solve(market), provider))
+
+
+def test_earnings_of_a_provider_are_those_of_the_solution() -> None:
+    solution = solve(market())
+    text = said_of_provider(market())
+    paid, qoe, compute, bandwidth, left = numbers(
+        r"asp is paid (\S+) by 2 users for (\S+) ms of QoE, and spends (\S+) on \S+ TFLOPS of "
+        r"compute and (\S+) on \S+ MHz of bandwidth\. That leaves it (\S+)\.",
+        text,
+    )
+    assert paid == pytest.approx(float((solution.rewards * solution.qoe).sum()), rel=1e-3)
+    assert qoe == pytest.approx(float(solution.qoe.sum()), rel=1e-3)
+    assert left == pytest.approx(float(solution.provider_utility[0]), rel=1e-3)
+    assert paid - compute - bandwidth == pytest.approx(left, rel=1e-2)
+    assert "Nothing is scarce at asp" in text
+
+
+def test_a_provider_learns_who_pays_most_and_with_what() -> None:
+    solution = solve(market())
+    text = said_of_provider(market())
+    payments = solution.rewards[0] * solution.qoe[0]
+    assert payments[0] > payments[1]
+    paid, share, granted = numbers(
+        r"Most of it is paid by ann, (\S+) \((\S+)%\) for \S+ ms with (\S+) TFLOPS", text
+    )
+    assert paid == pytest.approx(payments[0], rel=1e-3)
+    assert share == pytest.approx(100 * payments[0] / payments.sum(), rel=1e-2)
+    assert granted == pytest.approx(solution.compute[0, 0], rel=1e-3)
+    assert "; by bob, " in text
+
+
+def test_a_provider_learns_what_one_more_unit_is_worth() -> None:
+    solution = solve(market(1.0))
+    price = float(solution.compute_state.price[0])
+    assert solution.compute_state.regime[0] is Regime.BINDING
+    text = said_of_provider(market(1.0))
+    assert "Compute is scarce at asp" in text
+    (worth,) = numbers(r"one more would be worth (\S+) beyond its cost", text)
+    assert worth == pytest.approx(price - 21.0, rel=1e-3)
+
+
+def test_a_provider_learns_how_many_of_its_users_buy_nothing() -> None:
+    few = market(profit_factor=[370.0, 1e-3])
+    assert solve(few).qoe[0, 1] == 0.0
+    text = said_of_provider(few)
+    assert "1 of its 2 users buys no QoE, and gets an answer" in text
+    assert "bob" not in text
+    nothing = said_of_provider(market(profit_factor=[1e-3, 1e-3]))
+    assert "None of its users buys QoE" in nothing
+    assert "paid 0 by 0 users" in nothing
+    assert "Most of it" not in nothing
+
+
+def test_a_provider_without_demands_earns_nothing() -> None:
+    alone = Market(
+        work=[[200.0], [0.0]],
+        traffic=[[5.0], [0.0]],
+        latency_budget=[[600.0], [0.0]],
+        compute_cost=[21.0, 21.0],
+        bandwidth_cost=[0.15, 0.15],
+        compute_capacity=[10.0, 10.0],
+        bandwidth_capacity=[500.0, 500.0],
+        profit_factor=[370.0],
+        reward_min=[1e-4],
+        reward_max=[10.0],
+    )
+    assert said_of_provider(alone, 1).startswith("Nobody demands anything of provider-2")

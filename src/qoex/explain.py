@@ -1,22 +1,38 @@
-"""What a solution means to one user, in sentences."""
+"""What a solution means to one user or to one provider, in sentences."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Protocol
 
-from qoex.certificate import CERTIFIED, Certificate
-from qoex.market import Market
-from qoex.phrases import listed, number, percent
+import numpy as np
+from numpy.typing import NDArray
+
+from qoex.certificate import CERTIFIED
+from qoex.market import BoolArray, FloatArray, Market
+from qoex.phrases import counted, listed, number, percent
 from qoex.sentences import shown_name
 from qoex.solution import CapacityState, Regime, Solution
 
 # A reward within this share of a bound is at the bound: far above rounding.
 _AT_BOUND = 1e-9
+# Users named of those who pay a provider the most.
+_NAMED = 3
 
 
-def explain_user(
-    market: Market, solution: Solution, certificate: Certificate, user: int
-) -> list[str]:
+class Regrets(Protocol):
+    """What a certificate says of deviations; see :class:`qoex.certificate.Certificate`."""
+
+    @property
+    def regret_per_user(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def best_deviation(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def utility_scale(self) -> float: ...  # noqa: D102
+    @property
+    def bounded(self) -> BoolArray | None: ...  # noqa: D102
+
+
+def explain_user(market: Market, solution: Solution, certificate: Regrets, user: int) -> list[str]:
     """Return paragraphs on one user: payments, latency, capacities, what a deviation would bring.
 
     Args:
@@ -37,6 +53,75 @@ def explain_user(
         *(_capacities(market, solution, n) for n in present),
         _deviation(market, solution, certificate, user, present),
     ]
+
+
+def explain_provider(market: Market, solution: Solution, provider: int) -> list[str]:
+    """Return paragraphs on one provider: what it earns, what is scarce, who pays it most.
+
+    Args:
+        market: N providers × M users.
+        solution: how it was settled.
+        provider: index of the provider.
+    """
+    users = np.flatnonzero(market.present[provider])
+    if not users.size:
+        name = _provider(market, provider)
+        return [f"Nobody demands anything of {name}, so it earns nothing and spends nothing."]
+    payments = solution.rewards[provider, users] * solution.qoe[provider, users]
+    paragraphs = [
+        _earnings(market, solution, provider, float(payments.sum())),
+        _capacities(market, solution, provider),
+    ]
+    if (payments > 0).any():
+        paragraphs.append(_best_payers(market, solution, provider, users, payments))
+    idle = int(np.count_nonzero(solution.qoe[provider, users] == 0))
+    if idle:
+        paragraphs.append(_unserved(provider_users=users.size, idle=idle))
+    return paragraphs
+
+
+def _earnings(market: Market, solution: Solution, n: int, paid: float) -> str:
+    users = counted(int(np.count_nonzero(solution.qoe[n] > 0)), "user")
+    costs = [
+        f"{number(float(cost * used))} on {number(used)} {unit} of {word}"
+        for word, unit, cost, used in (
+            ("compute", "TFLOPS", market.compute_cost[n], float(solution.compute_state.use[n])),
+            ("bandwidth", "MHz", market.bandwidth_cost[n], float(solution.bandwidth_state.use[n])),
+        )
+    ]
+    return (
+        f"{_provider(market, n)} is paid {number(paid)} by {users} for "
+        f"{number(float(solution.qoe[n].sum()))} ms of QoE, and spends {listed(costs)}. "
+        f"That leaves it {number(float(solution.provider_utility[n]))}."
+    )
+
+
+def _best_payers(
+    market: Market, solution: Solution, n: int, users: NDArray[np.intp], payments: FloatArray
+) -> str:
+    most = [i for i in np.argsort(-payments, kind="stable")[:_NAMED] if payments[i] > 0]
+    parts = [
+        f"by {shown_name(market.user_names[users[i]])}, {number(float(payments[i]))} "
+        f"({percent(float(payments[i] / payments.sum()))}) for "
+        f"{number(float(solution.qoe[n, users[i]]))} ms with "
+        f"{number(float(solution.compute[n, users[i]]))} TFLOPS and "
+        f"{number(float(solution.bandwidth[n, users[i]]))} MHz"
+        for i in most
+    ]
+    return f"Most of it is paid {'; '.join(parts)}."
+
+
+def _unserved(*, provider_users: int, idle: int) -> str:
+    if idle == provider_users:
+        return (
+            "None of its users buys QoE: each gets an answer just within the latency it tolerates, "
+            "for nothing."
+        )
+    return (
+        f"{idle} of its {counted(provider_users, 'user')} "
+        f"{'buys' if idle == 1 else 'buy'} no QoE, and {'gets' if idle == 1 else 'get'} an answer "
+        "just within the latency tolerated, for nothing."
+    )
 
 
 def _payments(market: Market, solution: Solution, user: int, bought: list[int]) -> str:
@@ -162,7 +247,7 @@ def _capacity(
 
 
 def _deviation(
-    market: Market, solution: Solution, certificate: Certificate, user: int, present: list[int]
+    market: Market, solution: Solution, certificate: Regrets, user: int, present: list[int]
 ) -> str:
     regret = float(certificate.regret_per_user[user])
     if regret <= CERTIFIED * certificate.utility_scale:

@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from qoex import __version__
 from qoex.cli.bench import BenchCommand, bench
-from qoex.cli.exit_codes import NO, NO_READER, UNUSABLE
+from qoex.cli.exit_codes import NO
 from qoex.cli.experiments import sweep
+from qoex.cli.group import Group
 from qoex.cli.infer import infer
 from qoex.cli.json_output import JsonPath, put_json
+from qoex.cli.replay import replay
 from qoex.cli.reproduction import reproduce
 from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
+from qoex.cli.sampling import sample
+from qoex.cli.serve import serve
+from qoex.cli.simulate import simulate
 from qoex.cli.stored import Cluster, Out, solved_in_chunks
 from qoex.cli.terminal import busy, notice, show, width
+from qoex.cli.token import token
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
 from qoex.files import read_market, read_market_and_tokens
 from qoex.market import Market
@@ -47,43 +51,8 @@ class AdmitBy(StrEnum):
     VALUE = "value"
 
 
-class _Group(TyperGroup):
-    """Says every mistake in one line on stderr, and turns it into an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except OSError as error:
-            # Files say what is wrong with them in our own errors, so this is stdout: whoever read
-            # it is gone, or a disk is full. Python must not find that out again at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):
-                raise typer.Exit(NO_READER) from None
-            raise QoexError(f"the output cannot be written ({error.strerror})") from None
-
-    def main(self, *args: Any, **options: Any) -> Any:
-        standalone = options.pop("standalone_mode", True)
-        try:
-            code = super().main(*args, **{**options, "standalone_mode": False})
-        except QoexError as error:
-            notice(f"error: {error}")
-            code = UNUSABLE
-        except MemoryError:
-            notice("error: there is not enough memory for that")
-            code = UNUSABLE
-        except Exception as error:
-            # What typer raises for wrong usage has no public base class, but this method.
-            if not hasattr(error, "format_message"):
-                raise
-            notice(f"error: {error.format_message()}")
-            code = UNUSABLE
-        if standalone:
-            sys.exit(code)
-        return code
-
-
 app = typer.Typer(
-    cls=_Group,
+    cls=Group,
     help="A market engine for edge LLM services: exact equilibria, each with a certificate.",
     invoke_without_command=True,
     add_completion=False,
@@ -236,37 +205,25 @@ def explain(
 
 
 @app.command()
-def sample(
-    providers: Annotated[int, typer.Option(min=1, help="How many providers.")],
-    users: Annotated[int, typer.Option(min=1, help="How many users.")],
-    output: Annotated[
-        str,  # a Path would lose the / at its end
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help=".toml: scenario; .json: arrays; no ending: directory of Parquet, of any size.",
-        ),
-    ],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same market.")] = 0,
-    feasible: Annotated[
-        bool, typer.Option(help="Raise capacities that cannot serve all demands.")
+def demo(
+    live: Annotated[
+        bool, typer.Option("--live", help="Run an agent with a simulated fleet, until Ctrl-C.")
+    ] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="With --live, open the dashboard in a browser.")
     ] = False,
 ) -> None:
-    """Draw a random market from the ranges of the paper's Table III."""
-    from qoex.cli.sampling import sample_into
-
-    served = sample_into(output, providers, users, seed, feasible=feasible)
-    notice(f"wrote {output}: {counted(providers, 'provider')}, {counted(users, 'user')}")
-    if not served:
-        notice(
-            "not all of its demands can be served; --feasible raises the capacities that are short"
-        )
-
-
-@app.command()
-def demo() -> None:
     """Solve the paper's case of two providers and three users beside what it printed."""
+    if live:
+        from qoex.cli.agent_extra import require_agent_extra
+
+        require_agent_extra("demo --live", "uvicorn")
+        from qoex.cli.demo_live import demo_live
+
+        demo_live(open_page=open_page)
+        return
+    if open_page:
+        raise QoexError("--open is of no use without --live")
     from qoex.cli.demo import demo_view
     from qoex.cli.render import certificate_lines
     from qoex.table_v import table_iv_market
@@ -279,10 +236,15 @@ def demo() -> None:
     _require_solved(solution)
 
 
+app.command()(sample)
 app.command()(reproduce)
 app.command()(sweep)
 app.command()(infer)
 app.command(cls=BenchCommand)(bench)
+app.command()(replay)
+app.add_typer(token, name="token")
+app.command()(serve)
+app.command()(simulate)
 
 
 def main() -> None:

@@ -1,0 +1,437 @@
+"""What nodes say: reports one by one and many at once, and what the agent knows of a node."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qoex.agent.entries import EntryKind, NewEntry, NodeKind, Receipt
+from qoex.agent.errors import Problem, Refused
+from qoex.agent.http.answers import (
+    BulkAnswer,
+    LinksAnswer,
+    ProviderDocument,
+    ReceiptAnswer,
+    UserDocument,
+)
+from qoex.agent.http.bodies import (
+    JSON,
+    MERGE_PATCH,
+    NDJSON,
+    body_parts,
+    read_body,
+    require_media_type,
+    strict_json,
+    strict_object,
+)
+from qoex.agent.http.describe import (
+    KEY_PARAMETER,
+    REPORT,
+    WITH_BODY,
+    WITH_PARAMETERS,
+    content,
+    described,
+    reference,
+)
+from qoex.agent.http.lean import LeanRoute
+from qoex.agent.http.parts import Parts, parts_of
+from qoex.agent.http.scope import token_of
+from qoex.agent.http.security import require_owner
+from qoex.agent.http.views import state_view
+from qoex.agent.lines import FORMS, read_line, refused_form
+from qoex.agent.nodes import IDEMPOTENCY_KEY, NodeName, Owner
+
+router = APIRouter()
+# One node's reports; the users' first, for there are most of them.
+node_router = APIRouter(route_class=LeanRoute)
+
+_KEY = re.compile(IDEMPOTENCY_KEY)
+_LINES_AT_A_TIME = 50  # about 2 ms, between two breaks for others who wait for the event loop
+
+PROVIDER, USER = NodeKind.PROVIDER, NodeKind.USER
+_ABSENT = (Problem.NOT_FOUND,)
+_CHANGE = (*REPORT, Problem.NOT_FOUND, Problem.NOT_ACTIVE, Problem.UNKNOWN_NODE)
+_LEAVE = (*REPORT, Problem.NOT_FOUND, Problem.NOT_ACTIVE)
+
+_USER_EXAMPLE = {
+    "profit_factor": 40.0,
+    "reward_min": 0.0,
+    "reward_max": 0.5,
+    "demands": {
+        "asp-1": {"performance_gap": 0.2, "input_tokens": 200, "output_tokens": 150},
+    },
+}
+_PROVIDER_EXAMPLE = {
+    "compute_capacity": 60.0,
+    "bandwidth_capacity": 40.0,
+    "compute_cost": 0.5,
+    "bandwidth_cost": 0.4,
+    "latency_budget": 1500.0,
+    "work_per_token_pair": 0.002,
+    "snr_db": 20.0,
+}
+
+
+def _sent(form: str, example: Any, *media_types: str) -> dict[str, Any]:
+    return {"body": content(reference(form), *media_types, examples={"usual": example})}
+
+
+_KEYED: dict[str, Any] = {"answer": ReceiptAnswer, "parameters": [KEY_PARAMETER]}
+_LEAVING: dict[str, Any] = {
+    "body": content(reference("LeaveReport"), JSON, examples={"usual": {}}),
+    "body_required": False,
+}
+
+
+@node_router.put(
+    "/v1/users/{name}",
+    **described(
+        "putUser",
+        "Register a user, or replace what it said",
+        "reports",
+        refusals=(*REPORT, Problem.UNKNOWN_NODE),
+        **_KEYED,
+        **_sent("UserReport", _USER_EXAMPLE, JSON),
+    ),
+)
+async def put_user(name: NodeName, request: Request) -> Response:
+    """All of its report, with everything that it demands."""
+    return await _report(request, USER, name, EntryKind.PUT)
+
+
+@node_router.patch(
+    "/v1/users/{name}",
+    **described(
+        "patchUser",
+        "Change some of what a user said or demands",
+        "reports",
+        refusals=_CHANGE,
+        **_KEYED,
+        **_sent("UserPatch", {"demands": {"asp-1": {"output_tokens": 300}}}, JSON, MERGE_PATCH),
+    ),
+)
+async def patch_user(name: NodeName, request: Request) -> Response:
+    """Apply a JSON merge patch (RFC 7396): null ends a demand; an empty one says: still there."""
+    return await _report(request, USER, name, EntryKind.PATCH)
+
+
+@node_router.get(
+    "/v1/users/{name}",
+    **described(
+        "getUser",
+        "What a user said and demands, and where it stands",
+        "reports",
+        refusals=(*WITH_PARAMETERS, *_ABSENT),
+        answer=UserDocument,
+    ),
+)
+async def get_user(name: NodeName, request: Request) -> Response:
+    """Also of one that left, until it is forgotten."""
+    return _document(request, USER, name)
+
+
+@node_router.delete(
+    "/v1/users/{name}",
+    **described("deleteUser", "Let a user leave", "reports", refusals=_LEAVE, **_KEYED, **_LEAVING),
+)
+async def delete_user(name: NodeName, request: Request) -> Response:
+    """Take note that it leaves; it may register again at any time."""
+    return await _report(request, USER, name, EntryKind.LEAVE)
+
+
+@node_router.put(
+    "/v1/providers/{name}",
+    **described(
+        "putProvider",
+        "Register a provider, or replace what it said",
+        "reports",
+        refusals=REPORT,
+        **_KEYED,
+        **_sent("ProviderReport", _PROVIDER_EXAMPLE, JSON),
+    ),
+)
+async def put_provider(name: NodeName, request: Request) -> Response:
+    """All of its report; links stay as they are while it is active."""
+    return await _report(request, PROVIDER, name, EntryKind.PUT)
+
+
+@node_router.patch(
+    "/v1/providers/{name}",
+    **described(
+        "patchProvider",
+        "Change some of what a provider said",
+        "reports",
+        refusals=_CHANGE,
+        **_KEYED,
+        **_sent("ProviderPatch", {"compute_load": 0.25}, JSON, MERGE_PATCH),
+    ),
+)
+async def patch_provider(name: NodeName, request: Request) -> Response:
+    """Apply a JSON merge patch (RFC 7396); an empty one says that the provider is still there."""
+    return await _report(request, PROVIDER, name, EntryKind.PATCH)
+
+
+@node_router.get(
+    "/v1/providers/{name}",
+    **described(
+        "getProvider",
+        "What a provider said, and where it stands",
+        "reports",
+        refusals=(*WITH_PARAMETERS, *_ABSENT),
+        answer=ProviderDocument,
+    ),
+)
+async def get_provider(name: NodeName, request: Request) -> Response:
+    """Also of one that left, until it is forgotten."""
+    return _document(request, PROVIDER, name)
+
+
+@node_router.delete(
+    "/v1/providers/{name}",
+    **described(
+        "deleteProvider",
+        "Let a provider leave",
+        "reports",
+        refusals=_LEAVE,
+        **_KEYED,
+        **_LEAVING,
+    ),
+)
+async def delete_provider(name: NodeName, request: Request) -> Response:
+    """Take note that it leaves; it may register again at any time."""
+    return await _report(request, PROVIDER, name, EntryKind.LEAVE)
+
+
+@node_router.get(
+    "/v1/providers/{name}/links",
+    **described(
+        "getLinks",
+        "The links that a provider reported",
+        "reports",
+        refusals=(*WITH_PARAMETERS, *_ABSENT),
+        answer=LinksAnswer,
+    ),
+)
+async def get_links(name: NodeName, request: Request) -> Response:
+    """Links that are not listed have the signal-to-noise ratio of the provider's report."""
+    require_owner(request, PROVIDER, name)
+    return _json({"snr_db": parts_of(request).intake.registry.links(name)})
+
+
+@node_router.patch(
+    "/v1/providers/{name}/links",
+    **described(
+        "patchLinks",
+        "Report links of a provider, as far as they changed",
+        "reports",
+        refusals=_CHANGE,
+        **_KEYED,
+        **_sent("LinksReport", {"mu-1": 18.5, "mu-2": None}, JSON, MERGE_PATCH),
+    ),
+)
+async def patch_links(name: NodeName, request: Request) -> Response:
+    """Signal-to-noise ratios in dB by the name of the user; null removes one."""
+    return await _report(request, PROVIDER, name, EntryKind.LINKS)
+
+
+@node_router.post(
+    "/v1/providers/{name}/served",
+    **described(
+        "postServed",
+        "Report requests that a provider served to a user",
+        "reports",
+        refusals=_CHANGE,
+        **_KEYED,
+        **_sent("ServedReport", {"user": "mu-1", "requests": 3}, JSON),
+    ),
+)
+async def post_served(name: NodeName, request: Request) -> Response:
+    """Where requests are billed, the user owes R·Q of the decision in force for each of them."""
+    return await _report(request, PROVIDER, name, EntryKind.SERVED)
+
+
+@router.post(
+    "/v1/reports",
+    **described(
+        "postReports",
+        "Many reports in one request, all of them or none",
+        "reports",
+        refusals=(
+            *WITH_BODY,
+            Problem.TOO_MANY_LINES,
+            Problem.NOT_FOUND,
+            Problem.NOT_ACTIVE,
+            Problem.KEY_REUSED,
+            Problem.OUT_OF_ORDER,
+            Problem.UNKNOWN_NODE,
+            Problem.CLOCK_SKEW,
+            Problem.STORAGE_FAILED,
+        ),
+        answer=BulkAnswer,
+        body={
+            NDJSON: {
+                "schema": {
+                    "type": "string",
+                    "description": "One BulkLine (see components) in every line, UTF-8.",
+                },
+                "examples": {
+                    "usual": {
+                        "value": '{"key":"7f-1","node_kind":"user","node":"mu-1","kind":"patch",'
+                        '"body":{"reward_max":0.6}}\n'
+                        '{"key":"7f-2","node_kind":"user","node":"mu-2","kind":"leave","body":{}}\n'
+                    }
+                },
+            }
+        },
+    ),
+)
+async def post_reports(request: Request) -> Response:
+    """NDJSON: one report in each line. A line of another node than the token's is refused."""
+    require_media_type(request, NDJSON)
+    parts = parts_of(request)
+    entries = await _lines(request, parts)
+    if not entries:
+        return _json({"accepted": 0, "replayed": 0, "first_seq": None, "last_seq": None})
+    try:
+        receipts = await parts.intake.submit(entries)
+    except Refused:
+        _count(parts, entries, "refused")
+        raise
+    replayed = [entry for entry, receipt in zip(entries, receipts, strict=True) if receipt.replayed]
+    taken = [entry for entry, item in zip(entries, receipts, strict=True) if not item.replayed]
+    _count(parts, taken, "accepted")
+    _count(parts, replayed, "replayed")
+    places = [receipt.seq for receipt in receipts]
+    return _json(
+        {
+            "accepted": len(entries),
+            "replayed": len(replayed),
+            "first_seq": min(places),
+            "last_seq": max(places),
+        }
+    )
+
+
+async def _report(request: Request, node_kind: NodeKind, node: str, kind: EntryKind) -> Response:
+    """Take one report in; this is what the agent does most, so it does nothing twice."""
+    require_owner(request, node_kind, node)
+    parts = parts_of(request)
+    settings = parts.settings
+    try:
+        key = _key(request)
+        if kind is EntryKind.LEAVE and "content-type" not in request.headers:
+            raw = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
+            if raw:
+                require_media_type(request, JSON)
+            said: dict[str, Any] = {}
+        else:
+            patch = kind in (EntryKind.PATCH, EntryKind.LINKS)
+            require_media_type(request, *((JSON, MERGE_PATCH) if patch else (JSON,)))
+            raw = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
+            said = strict_object(raw)
+        try:
+            body = FORMS[node_kind, kind].model_validate(said).body()
+        except ValidationError as error:
+            raise refused_form(error.errors(include_url=False)) from None
+        receipts = await parts.intake.submit([NewEntry(node_kind, node, kind, key, body)])
+    except Refused:
+        parts.instruments.reported(node_kind, kind, "refused")
+        raise
+    receipt = receipts[0]
+    parts.instruments.reported(node_kind, kind, "replayed" if receipt.replayed else "accepted")
+    return Response(_receipt(receipt), media_type=JSON)
+
+
+def _key(request: Request) -> str:
+    given = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+    if len(given) != 1:
+        many = "several" if given else "no"
+        raise Refused(Problem.KEY_MISSING, f"The request has {many} headers Idempotency-Key.")
+    key: str = given[0].decode("latin-1")
+    if not _KEY.fullmatch(key):
+        raise Refused(
+            Problem.KEY_MISSING, "Idempotency-Key must be 1 to 128 printable ASCII characters."
+        )
+    return key
+
+
+def _receipt(receipt: Receipt) -> bytes:
+    moment = receipt.received_at.isoformat(timespec="microseconds")
+    replayed = "true" if receipt.replayed else "false"
+    return f'{{"seq":{receipt.seq},"received_at":"{moment}","replayed":{replayed}}}'.encode()
+
+
+async def _lines(request: Request, parts: Parts) -> list[NewEntry]:
+    settings = parts.settings
+    token = token_of(request)
+    entries: list[NewEntry] = []
+    chunks = body_parts(request, settings.max_bulk_bytes, settings.body_timeout_s)
+    number = 0
+    async for line in _split(chunks):
+        number += 1
+        if len(entries) == settings.max_bulk_lines:
+            raise Refused(
+                Problem.TOO_MANY_LINES, f"The request has more than {len(entries)} lines."
+            )
+        try:
+            strict_json(line)
+            entry = read_line(line)
+        except Refused as error:
+            raise error.within(f"line {number}") from None
+        if not token.owns(entry.node_kind, entry.node):
+            owner = Owner(entry.node_kind, entry.node)
+            raise Refused(Problem.FORBIDDEN, f"Line {number} is of {owner}, not of the token's.")
+        entries.append(entry)
+        if len(entries) % _LINES_AT_A_TIME == 0:
+            await asyncio.sleep(0)
+    return entries
+
+
+async def _split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a body, the last with or without its end."""
+    rest: list[bytes] = []
+    async for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        if others:
+            yield b"".join(rest)
+            for line in others[:-1]:
+                yield line
+            rest = [others[-1]]
+    last = b"".join(rest)
+    if last:
+        yield last
+
+
+def _count(parts: Parts, entries: list[NewEntry], result: str) -> None:
+    for node_kind, kind, count in _tally(entries):
+        parts.instruments.reported(node_kind, kind, result, count)
+
+
+def _tally(entries: list[NewEntry]) -> Iterator[tuple[NodeKind, EntryKind, int]]:
+    counted: dict[tuple[NodeKind, EntryKind], int] = {}
+    for entry in entries:
+        counted[entry.node_kind, entry.kind] = counted.get((entry.node_kind, entry.kind), 0) + 1
+    for (node_kind, kind), count in counted.items():
+        yield node_kind, kind, count
+
+
+def _document(request: Request, kind: NodeKind, name: str) -> Response:
+    require_owner(request, kind, name)
+    registry = parts_of(request).intake.registry
+    report = registry.document(kind, name)
+    state = registry.node(kind, name)
+    assert state is not None  # or there would be no document
+    return _json({**state_view(state), "report": report})
+
+
+def _json(answer: Any) -> Response:
+    return Response(to_json(answer), media_type=JSON)

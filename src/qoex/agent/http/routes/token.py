@@ -1,0 +1,32 @@
+"""Whose token a request bears: what a page has to know before it can ask for anything else."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qoex.agent.http.answers import TokenAnswer
+from qoex.agent.http.bodies import JSON
+from qoex.agent.http.describe import WITH_TOKEN, described
+from qoex.agent.http.scope import token_of
+
+router = APIRouter()
+
+
+@router.get(
+    "/v1/token",
+    **described(
+        "getToken",
+        "Whose token this is",
+        "operation",
+        refusals=WITH_TOKEN,
+        answer=TokenAnswer,
+    ),
+)
+async def get_token(request: Request) -> Response:
+    """Of any valid token."""
+    token = token_of(request)
+    answer = {"role": token.role, "node": token.node, "expires_at": token.expires_at}
+    return Response(to_json(answer), media_type=JSON)

@@ -1,0 +1,380 @@
+"""The whole agent as one process: everything started in order, and stopped in the opposite one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from typing import Self
+
+import structlog
+import uvicorn
+
+from qoex import __version__
+from qoex.agent import systemd
+from qoex.agent.cycle import CycleSettings, Engine
+from qoex.agent.entries import Entry
+from qoex.agent.history import History
+from qoex.agent.http.app import create_app
+from qoex.agent.http.parts import Parts
+from qoex.agent.http.security import KnownTokens
+from qoex.agent.instruments import Instruments
+from qoex.agent.intake import Intake
+from qoex.agent.publishing import Subscription
+from qoex.agent.registry import Registry
+from qoex.agent.settings import Settings, unknown_variables
+from qoex.agent.storage import Address, StorageError, Store
+from qoex.agent.worker import Worker
+from qoex.errors import QoexError
+
+log = structlog.stdlib.get_logger("qoex.agent")
+
+# A token that was revoked opens nothing after this many seconds.
+TOKENS_EVERY_S = 1.0
+
+_KEEP_ALIVE_S = 75  # longer than the usual reverse proxy keeps its connections
+_LISTENER_LAG = 1_000
+_START_POLL_S = 0.01
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+class TimedStore(Store):
+    """A store that tells how long appending takes."""
+
+    instruments: Instruments
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Add entries at the end of the log; see ``Store``."""
+        started = time.perf_counter()
+        await super().append(entries)
+        self.instruments.commit_seconds.observe(time.perf_counter() - started)
+
+
+@asynccontextmanager
+async def running(settings: Settings, worker: Worker | None = None) -> AsyncIterator[Parts]:
+    """Run an agent that nobody can reach yet; it stops in order when the block ends.
+
+    Args:
+        settings: what the operator decided.
+        worker: not started, if the caller wants to know it.
+
+    Raises:
+        StorageError: the database cannot be used, or another agent runs on it.
+        DamagedLogError: what it holds cannot be what an agent wrote.
+    """
+    instruments = Instruments()
+    worker = worker or Worker(threads=settings.solver_threads)
+    async with AsyncExitStack() as stack:
+        # It takes longest to be ready, so it begins first.
+        worker.start()
+        stack.push_async_callback(worker.stop)
+        store = await stack.enter_async_context(await TimedStore.open(settings.database))
+        store.instruments = instruments
+        history = History(store)
+        registry = Registry(
+            node_lifetime_s=settings.node_lifetime_s, max_clock_skew_s=settings.max_clock_skew_s
+        )
+        intake = Intake(
+            store,
+            registry,
+            history.allocation,
+            billing=settings.billing,
+            checkpoint_every=settings.checkpoint_every,
+            checkpoint_cycles=settings.checkpoint_cycles,
+        )
+        await intake.start()
+        stack.push_async_callback(intake.stop)
+        engine = Engine(intake, store, history, worker, _cycle_settings(settings))
+        tokens = KnownTokens(await store.tokens())
+        parts = Parts(settings, intake, engine, history, store, tokens, instruments)
+        _watch(parts, worker)
+        await engine.start()
+        if engine.latest is not None:
+            decided = engine.latest.decided
+            before = None if decided is None else decided.record.summary
+            instruments.restored(engine.latest.record.summary, before)
+        listening = asyncio.create_task(_tell(engine.subscribe(_LISTENER_LAG), instruments))
+        stack.push_async_callback(asyncio.wait, [listening])
+        stack.push_async_callback(engine.stop)
+        following = asyncio.create_task(_follow_tokens(store, tokens))
+        stack.push_async_callback(_end, following)
+        yield parts
+
+
+def run(settings: Settings) -> None:
+    """Run an agent in an event loop of its own; see ``serve``."""
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Run an agent until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Raises:
+        QoexError: it cannot start; says why.
+    """
+    worker = Worker(threads=settings.solver_threads)
+    with _Signals(worker) as signals:
+        try:
+            await _serve(settings, worker, signals)
+        except asyncio.CancelledError:
+            if not signals.stopping.is_set():
+                raise
+        log.info("stopped")
+
+
+async def _serve(settings: Settings, worker: Worker, signals: _Signals) -> None:
+    began = time.perf_counter()
+    with listening_socket(settings.host, settings.port) as listener:
+        address = _address(settings, listener)
+        _say_what_starts(settings, address)
+        _require_certificate(settings)
+        async with running(settings, worker) as parts:
+            server = server_of(parts)
+            # What is there now stays: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not (server.started or serving.done()):
+                await asyncio.sleep(_START_POLL_S)
+            signals.started()
+            if not parts.tokens.any_operator():
+                log.warning("no operator has a token", advice="qoex token create --operator")
+            log.info(
+                "started",
+                address=address,
+                seconds=round(time.perf_counter() - began, 3),
+                position=parts.intake.registry.position,
+                cycle=parts.intake.ledger.cycle,
+            )
+            systemd.notify("READY=1")
+            stop = asyncio.create_task(signals.stopping.wait())
+            await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            systemd.notify("STOPPING=1")
+            log.info("stopping")
+            parts.lifecycle.stop()
+            parts.engine.publisher.end()  # with it every event stream
+            server.should_exit = True
+            await serving
+
+
+class _Signals:
+    """Takes the signals that end the agent: the first lets it stop in order, the second not."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.stopping = asyncio.Event()
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._starting = asyncio.current_task()
+
+    def __enter__(self) -> Self:
+        for number in _ENDING:
+            self._loop.add_signal_handler(number, self._handle, number)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        for number in _ENDING:
+            self._loop.remove_signal_handler(number)
+
+    def started(self) -> None:
+        """Say that from now on somebody waits for ``stopping``."""
+        self._starting = None
+
+    def _handle(self, number: signal.Signals) -> None:
+        if self.stopping.is_set():
+            if self._worker.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._worker.pid, signal.SIGKILL)
+            os._exit(128 + number)
+        self.stopping.set()
+        if self._starting is not None:
+            self._starting.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the agent, which has more to end than connections."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound, so that nobody else is; it does not listen yet.
+
+    Raises:
+        QoexError: the address cannot be used.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        made = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise QoexError(f"cannot listen on {host} ({error.strerror})") from None
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise QoexError(f"cannot listen on {host}, port {port} ({error.strerror})") from None
+    return made
+
+
+def _require_certificate(settings: Settings) -> None:
+    """Return if HTTPS can be served, or is not asked for.
+
+    Raises:
+        QoexError: certificate and key cannot be used.
+    """
+    if settings.tls_certificate is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise QoexError(
+            f"{settings.tls_certificate} and {settings.tls_key} cannot be used for HTTPS "
+            f"({error.strerror or error})"
+        ) from None
+
+
+def server_of(parts: Parts) -> uvicorn.Server:
+    """Return what serves an agent on a socket; it leaves signals alone."""
+    settings = parts.settings
+    return _Server(
+        uvicorn.Config(
+            create_app(parts),
+            loop="none",  # there is one already
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s),
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+        )
+    )
+
+
+def _address(settings: Settings, listener: socket.socket) -> str:
+    scheme = "http" if settings.tls_certificate is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+def _say_what_starts(settings: Settings, address: str) -> None:
+    changed = settings.model_dump(mode="json", exclude_defaults=True, exclude={"database"})
+    log.info(
+        "starting",
+        version=__version__,
+        pid=os.getpid(),
+        database=Address.parse(settings.database).name,
+        settings=changed,
+    )
+    for name in unknown_variables(os.environ):
+        log.warning("a variable sets nothing", variable=name)
+    if settings.tls_certificate is None and not settings.on_loopback:
+        log.warning(
+            "tokens cross the network unencrypted",
+            address=address,
+            advice="set tls_certificate and tls_key, or put a proxy in front",
+        )
+
+
+def _cycle_settings(settings: Settings) -> CycleSettings:
+    return CycleSettings(
+        cycle_s=settings.cycle_s or None,
+        deadline_s=settings.cycle_deadline_s,
+        admit_by=settings.admission,
+        admission_most=settings.admission_most,
+    )
+
+
+def _watch(parts: Parts, worker: Worker) -> None:
+    """Add gauges whose values lie in other parts of the agent."""
+    watch = parts.instruments.watch
+    intake, engine = parts.intake, parts.engine
+    watch("qoex_reports_waiting", "Reports that are not stored yet.", lambda: intake.waiting)
+    watch(
+        "qoex_log_position",
+        "Place of the last report in the log.",
+        lambda: intake.registry.position,
+    )
+    watch("qoex_event_streams", "Event streams that are open.", lambda: parts.streams.total)
+    watch("qoex_worker_restarts", "Times the solver was started anew.", lambda: worker.restarts)
+    watch("qoex_healthy", "Whether reports can be stored.", lambda: intake.healthy)
+    watch("qoex_failed_cycles", "Cycles that could not be stored.", lambda: engine.counts.failed)
+    for kind, roster in intake.registry.rosters.items():
+        watch(
+            f"qoex_active_{kind}s",
+            f"{kind.value.capitalize()}s that are active.",
+            partial(getattr, roster, "active_count"),
+        )
+
+
+async def _tell(cycles: Subscription, instruments: Instruments) -> None:
+    """Write a line for every cycle, and count it."""
+    async for item in cycles:
+        summary = item.record.summary
+        instruments.cycle_ended(summary)
+        log.info(
+            "cycle",
+            number=summary["number"],
+            result=summary["result"],
+            reason=summary["reason"],
+            in_force=summary["in_force"],
+            providers=summary["providers"],
+            users=summary["users"],
+            dropped=summary["dropped"],
+            regret_relative=summary["regret_relative"],
+            ms=summary["duration_ms"]["total"],
+        )
+
+
+async def _follow_tokens(store: Store, tokens: KnownTokens) -> None:
+    """Know of every token that is made or revoked, soon after."""
+    version: int | None = None
+    failing = False
+    while True:
+        try:
+            newest = await store.tokens_version()
+            if newest != version:
+                tokens.replace(await store.tokens())
+                version = newest
+        except StorageError as error:
+            if not failing:
+                log.warning("tokens cannot be read", error=str(error))
+            failing = True
+        else:
+            failing = False
+        await asyncio.sleep(TOKENS_EVERY_S)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -52,11 +52,12 @@ format: $(VENV)/.dev  ## Format the sources and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(VENV)/.dev  ## Time the benchmarks, and the peers if they are installed, in half an hour
+bench: $(VENV)/.dev  ## Time the benchmarks, and the peers if they are installed, in an hour
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only \
 		--benchmark-columns=min,median,iqr,rounds
 	$(BIN)/qoex bench
 	$(BIN)/python -m benchmarks.growth $(GROWTH_OPTIONS)
+	$(BIN)/python -m benchmarks.agent $(AGENT_OPTIONS)
 	$(if $(wildcard $(PEERS)/.installed),$(MAKE) peers)
 
 # What is compared is optional and not locked, and so is kept out of .venv.

@@ -89,6 +89,7 @@ def measure(
         after_kill = _restart(agent)
     finally:
         agent.stop(signal.SIGKILL)
+        agent.http.close()
     size = sum(path.stat().st_size for path in folder.glob("agent.db*")) / 2**20
     row = _row(
         load, cycles, memory,

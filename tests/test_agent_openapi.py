@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -89,6 +90,12 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 client.put(path, json=body, headers={"idempotency-key": path}).raise_for_status()
             client.post("/v1/cycles", timeout=60).raise_for_status()
         yield url
+
+
+@schemathesis.serializer("application/x-ndjson")
+def as_ndjson(context: object, lines: object) -> bytes:
+    """Send a string as it is; what is made to be wrong goes as JSON."""
+    return (lines if isinstance(lines, str) else json.dumps(lines)).encode()
 
 
 # Streams do not end by themselves; they have tests of their own.

@@ -23,8 +23,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from qoex import __version__
 from qoex.agent.entries import CycleResult, EntryKind, NodeKind
+from qoex.agent.release import VERSION
 
 MOST_PROVIDERS = 1_000
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,7 +52,7 @@ class Instruments:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         registry = self._registry
-        Info("qoex_build", "Version of qoex.", registry=registry).info({"version": __version__})
+        Info("qoex_build", "Version of qoex.", registry=registry).info({"version": VERSION})
         self._reports = Counter(
             "qoex_reports",
             "Reports, by what they do and what became of them: accepted, replayed or refused.",

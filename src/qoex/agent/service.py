@@ -19,7 +19,6 @@ from typing import Self
 import structlog
 import uvicorn
 
-from qoex import __version__
 from qoex.agent import systemd
 from qoex.agent.cycle import CycleSettings, Engine
 from qoex.agent.entries import Entry
@@ -31,6 +30,7 @@ from qoex.agent.instruments import Instruments
 from qoex.agent.intake import Intake
 from qoex.agent.publishing import Subscription
 from qoex.agent.registry import Registry
+from qoex.agent.release import VERSION
 from qoex.agent.settings import Settings, unknown_variables
 from qoex.agent.storage import Address, StorageError, Store
 from qoex.agent.worker import Worker
@@ -283,7 +283,7 @@ def _say_what_starts(settings: Settings, address: str) -> None:
     changed = settings.model_dump(mode="json", exclude_defaults=True, exclude={"database"})
     log.info(
         "starting",
-        version=__version__,
+        version=VERSION,
         pid=os.getpid(),
         database=Address.parse(settings.database).name,
         settings=changed,

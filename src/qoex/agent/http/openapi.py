@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from qoex.agent.http import answers, problems
 from qoex.agent.lines import FORMS, BulkLine
+from qoex.agent.release import VERSION
 
 _TEMPLATE = "#/components/schemas/{model}"
 _DESCRIPTION = """\
@@ -28,7 +28,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     """Return the description of all routes of an app."""
     document = get_openapi(
         title="qoex agent",
-        version=version("qoex"),
+        version=VERSION,
         description=_DESCRIPTION,
         routes=app.routes,
         tags=[

@@ -5,14 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from qoex.agent.dashboard import dashboard_routes
 from qoex.agent.errors import Refused
 from qoex.agent.http import problems
 from qoex.agent.http.gate import Gate
-from qoex.agent.http.lean import LeanRoute
+from qoex.agent.http.lean import ShortWay
 from qoex.agent.http.parts import Parts
 from qoex.agent.http.routes import (
     cycles,
@@ -52,9 +51,8 @@ def create_api() -> FastAPI:
     )
     api.state.openapi = None
     # Side by side rather than included: one list in which a path has all of its methods.
-    found = [route for router in ROUTERS for route in router.routes]
-    # They are tried one after another, so what is asked most comes first.
-    api.router.routes.extend(sorted(found, key=_is_asked_seldom))
+    for router in ROUTERS:
+        api.router.routes.extend(router.routes)
     api.router.routes.extend(dashboard_routes())
     api.add_exception_handler(Refused, problems.refused_handler)
     api.add_exception_handler(StorageError, problems.storage_handler)
@@ -64,12 +62,8 @@ def create_api() -> FastAPI:
     return api
 
 
-def _is_asked_seldom(route: BaseRoute) -> bool:
-    return not (isinstance(route, LeanRoute) and "PATCH" in (route.methods or ()))
-
-
 def create_app(parts: Parts) -> ASGIApp:
     """Return the application that answers for an agent."""
     api = create_api()
     api.state.parts = parts
-    return Gate(api, parts)
+    return Gate(ShortWay(api), parts)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from qoex.agent.storage.failures import StorageError
 from qoex.agent.storage.tables import BLOB_PARTS, PENDING_BLOBS
 
-PART_BYTES = 256 * 1024
+PART_BYTES = 1024 * 1024
 
 _NAME: sa.BindParameter[str] = sa.bindparam("blob")
 _IS_PENDING = sa.select(PENDING_BLOBS.c.name).where(PENDING_BLOBS.c.name == _NAME)
@@ -27,8 +27,8 @@ _SETTLE = sa.delete(PENDING_BLOBS).where(PENDING_BLOBS.c.name == _NAME)
 _REMOVE_PARTS = sa.delete(BLOB_PARTS).where(BLOB_PARTS.c.name == _NAME)
 
 
-async def begin(connection: AsyncConnection, name: str) -> None:
-    """Make room for a blob; one of that name that was begun before and is pending is dropped.
+async def begin(connection: AsyncConnection, name: str, data: bytes) -> None:
+    """Store the first part of a blob; one of that name that is pending from before is dropped.
 
     Raises:
         StorageError: there is a blob of that name.
@@ -37,6 +37,7 @@ async def begin(connection: AsyncConnection, name: str) -> None:
     if (await connection.execute(_HAS_PARTS, {"blob": name})).first() is not None:
         raise StorageError(f"there is a blob {name!r} already")
     await connection.execute(sa.insert(PENDING_BLOBS), {"name": name})
+    await put_part(connection, name, 0, data)
 
 
 async def put_part(connection: AsyncConnection, name: str, part: int, data: bytes) -> None:

@@ -148,11 +148,10 @@ class Store:
         """
         if not data:
             raise ValueError(f"blob {name!r} is empty")
-        await self._write(blobs.begin, name)
-        view = memoryview(data)
-        for part, start in enumerate(range(0, len(data), blobs.PART_BYTES)):
-            piece = bytes(view[start : start + blobs.PART_BYTES])
-            await self._write(blobs.put_part, name, part, piece)
+        size = blobs.PART_BYTES
+        await self._write(blobs.begin, name, data[:size])
+        for part, start in enumerate(range(size, len(data), size), 1):
+            await self._write(blobs.put_part, name, part, data[start : start + size])
 
     async def get_blob(self, name: str) -> bytes | None:
         """Return a blob that a cycle or checkpoint names; None if there is none."""

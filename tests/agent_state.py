@@ -16,6 +16,7 @@ from qoex.agent.errors import Refused
 from qoex.agent.ledger import Ledger
 from qoex.agent.lines import FORMS
 from qoex.agent.registry import Registry
+from qoex.agent.storage import AlreadyStoredError
 from qoex.market import FloatArray
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -332,7 +333,8 @@ class MemoryStore:
         ]
         used = {(entry.node_kind, entry.node, entry.key) for entry in self.log}
         for entry in entries:
-            assert (entry.node_kind, entry.node, entry.key) not in used
+            if (entry.node_kind, entry.node, entry.key) in used:
+                raise AlreadyStoredError(entry.key)
             used.add((entry.node_kind, entry.node, entry.key))
         self.log.extend(entries)
         self.appended.append(len(entries))

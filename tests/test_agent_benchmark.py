@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 # The benchmark is no part of the package; it lies beside the others.
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-from benchmarks.agent.__main__ import main
-from benchmarks.agent.fleet import Fleet
-from benchmarks.agent.measure import Row
-from benchmarks.agent.page import page
+from agent.__main__ import main
+from agent.fleet import Fleet
+from agent.measure import Row
+from agent.page import page
 
 ROW = Row(
     providers=10,

@@ -290,12 +290,45 @@ async def test_nothing_is_taken_until_what_is_stored_was_read_back(
         assert [entry.node for entry in agent.store.log] == ["mu-0", "mu-1"]
 
 
+@pytest.mark.parametrize("few", [0, 500])
+async def test_new_and_repeated_and_refused_reports_together_are_answered_one_by_one(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "_FEW", few)
+    async with running() as agent:
+        await agent.put_user("mu-0")
+        left = new_entry((USER, "mu-0"), LEAVE, {}, "left")
+        await agent.intake.submit([left])
+        before = len(agent.store.log)
+        answers = await asyncio.gather(
+            agent.intake.submit([left]),  # would be refused, were it not known
+            agent.put_user("mu-1"),
+            agent.put_user("mu-0"),  # would be accepted, were it not known
+            agent.intake.submit([new_entry((USER, "mu-2"), LEAVE, {}, "k")]),
+            agent.put_user("mu-0", profit_factor=41.0),
+            agent.put_user("mu-3"),
+            return_exceptions=True,
+        )
+        assert [entry.node for entry in agent.store.log[before:]] == ["mu-1", "mu-3"]
+        assert isinstance(answers[0], list)
+        assert [answers[0][0].seq, answers[0][0].replayed] == [2, True]
+        assert isinstance(answers[2], Receipt)
+        assert [answers[2].seq, answers[2].replayed] == [1, True]
+        assert isinstance(answers[3], Refused)
+        assert answers[3].problem is Problem.NOT_FOUND
+        assert isinstance(answers[4], Refused)
+        assert answers[4].problem is Problem.KEY_REUSED
+        assert not any(item.replayed for item in (answers[1], answers[5]))  # type: ignore[union-attr]
+        assert agent.intake.healthy
+        assert agent.live() == await agent.stored()
+
+
 async def test_keys_that_cannot_be_looked_up_change_nothing(caplog: Any) -> None:
     async with running() as agent:
         agent.store.fail.append("find_keys")
         before = agent.live()
         with caplog.at_level(logging.CRITICAL):
-            error = await refusal(agent.put_user("mu-0"))
+            error = await refusal(agent.intake.submit([new_entry((USER, "mu-0"), LEAVE, {}, "k")]))
         assert error.problem is Problem.STORAGE_FAILED
         assert agent.intake.healthy
         assert agent.live() == before

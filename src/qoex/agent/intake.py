@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -29,12 +29,14 @@ from qoex.agent.recovery import DecisionOf, InForce, charged_summary
 from qoex.agent.registry import Registry
 from qoex.agent.snapshot import Snapshot
 from qoex.agent.state import State
-from qoex.agent.storage import Store
+from qoex.agent.storage import AlreadyStoredError, EntryKey, KnownKey, Store
 
 T = TypeVar("T")
 
 # Entries that are stored together at most, but for those of one request, which stay together.
 BATCH = 2_000
+# Of more than so many it is cheaper to look up their keys than to take them in a second time.
+_FEW = 500
 # Entries that may wait; beyond it, whoever comes is to come again.
 MOST_WAITING = 50_000
 
@@ -306,7 +308,23 @@ class Intake:
         return chosen
 
     async def _store_submissions(self, waiting: Sequence[_Submission]) -> None:
+        """Store what can be accepted, and answer all.
+
+        Nearly every key is new, and the log itself takes none twice. So keys are looked up only
+        where something would be refused, for it may have been accepted before; or where the log
+        objects.
+        """
         submissions = [item for item in waiting if not item.done.done()]  # the rest gave up
+        if sum(len(item.entries) for item in submissions) <= _FEW:
+            try:
+                with self.registry.all_or_nothing():
+                    wrong = await self._store_new(submissions, {})
+            except AlreadyStoredError:
+                pass
+            else:
+                submissions = [item for item, _ in wrong]
+        if not submissions:
+            return
         keys = {(e.node_kind, e.node, e.key) for item in submissions for e in item.entries}
         try:
             known = await self._store.find_keys(keys)
@@ -314,18 +332,25 @@ class Intake:
             _log.exception("keys could not be looked up")
             _refuse_all(submissions)
             return
+        for item, error in await self._store_new(submissions, known):
+            if not isinstance(error, Refused):
+                _log.error("a report could not be taken in", exc_info=error)
+            self.counts.refused += len(item.entries)
+            _fail(item.done, error)
+
+    async def _store_new(
+        self, submissions: Sequence[_Submission], known: Mapping[EntryKey, KnownKey]
+    ) -> list[tuple[_Submission, Exception]]:
+        """Store and answer what can be accepted; return the rest, with what is wrong with it."""
         batch = Batch(self.registry, known, self._state.amended)
         answers: list[tuple[_Submission, list[Receipt]]] = []
-        for item in submissions:
+        wrong: list[tuple[_Submission, Exception]] = []
+        for number, item in enumerate(submissions, 1):
             try:
                 answers.append((item, await batch.take(item.entries, self._now())))
             except Exception as error:
-                # Whatever it was, it was taken back.
-                if not isinstance(error, Refused):
-                    _log.exception("a report could not be taken in")
-                self.counts.refused += len(item.entries)
-                _fail(item.done, error)
-            if len(answers) % SLICE == SLICE - 1:
+                wrong.append((item, error))  # whatever it was, it was taken back
+            if number % SLICE == 0:
                 await asyncio.sleep(0)
         await self._append(batch)
         for item, receipts in answers:
@@ -333,6 +358,7 @@ class Intake:
             if not item.done.done():
                 item.done.set_result(receipts)
         self.counts.accepted += len(batch.entries)
+        return wrong
 
     async def _append(self, batch: Batch) -> None:
         """Store a batch and charge what it says was served."""

@@ -65,7 +65,7 @@ async def running(settings: Settings, worker: Worker | None = None) -> AsyncIter
 
     Args:
         settings: what the operator decided.
-        worker: not started, if the caller wants to know it.
+        worker: started or not, if the caller wants to know it; stopped with the agent.
 
     Raises:
         StorageError: the database cannot be used, or another agent runs on it.
@@ -110,19 +110,16 @@ async def running(settings: Settings, worker: Worker | None = None) -> AsyncIter
         yield parts
 
 
-def run(settings: Settings) -> None:
-    """Run an agent in an event loop of its own; see ``serve``."""
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(serve(settings))
-
-
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, worker: Worker) -> None:
     """Run an agent until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Args:
+        settings: what the operator decided.
+        worker: started or not; stopped with the agent.
 
     Raises:
         QoexError: it cannot start; says why.
     """
-    worker = Worker(threads=settings.solver_threads)
     with _Signals(worker) as signals:
         try:
             await _serve(settings, worker, signals)
@@ -370,11 +367,3 @@ async def _follow_tokens(store: Store, tokens: KnownTokens) -> None:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # there is none for Windows
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

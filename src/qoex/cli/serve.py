@@ -52,8 +52,6 @@ def serve(
 
         typer.echo(settings_text(settings), nl=False)
         return
-    from qoex.agent.logs import set_up_logs
-    from qoex.agent.service import run
+    from qoex.agent.start import run
 
-    set_up_logs(settings.log_level, settings.log_format)
     run(settings)

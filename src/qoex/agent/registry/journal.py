@@ -24,8 +24,8 @@ class Journal:
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Take back every change made within, if an exception leaves it."""
-        steps: list[Callable[[], object]] = []
+        """Take back every change made within, if an exception leaves it; may be nested."""
+        outer, steps = self._steps, list[Callable[[], object]]()
         self._steps = steps
         try:
             yield
@@ -34,5 +34,8 @@ class Journal:
             for step in reversed(steps):
                 step()
             raise
+        else:
+            if outer is not None:
+                outer += steps
         finally:
-            self._steps = None
+            self._steps = outer

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from qoex.agent.storage.address import Address
 from qoex.agent.storage.cycles import Checkpoint
-from qoex.agent.storage.failures import StorageError
+from qoex.agent.storage.failures import AlreadyStoredError, StorageError
 from qoex.agent.storage.log import EntryKey, KnownKey
 from qoex.agent.storage.store import Store
 
-__all__ = ["Address", "Checkpoint", "EntryKey", "KnownKey", "StorageError", "Store"]
+__all__ = [
+    "Address",
+    "AlreadyStoredError",
+    "Checkpoint",
+    "EntryKey",
+    "KnownKey",
+    "StorageError",
+    "Store",
+]

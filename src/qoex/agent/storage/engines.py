@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import aiosqlite
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.util import await_only
 
 from qoex.agent.storage.address import Address
 from qoex.agent.storage.failures import StorageError
@@ -142,4 +144,6 @@ def _prepare_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
 
     @sa.event.listens_for(engine.sync_engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin_statement)
+        # Straight to the driver: a cursor, made and closed, would be two more turns of its thread.
+        driver: aiosqlite.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        await_only(driver.execute(begin_statement))

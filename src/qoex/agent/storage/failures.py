@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from qoex.errors import QoexError
 
 
 class StorageError(QoexError):
     """The database cannot be used, or did not take what it was to store; it has changed nothing."""
+
+
+class AlreadyStoredError(StorageError):
+    """A row of that key or place is there already; nothing was changed."""
 
 
 # Low byte of SQLite's error codes, which says the kind.
@@ -55,6 +59,8 @@ def told_plainly(name: str) -> Iterator[None]:
     """Turn what drivers raise in the block into a StorageError that names the database."""
     try:
         yield
+    except IntegrityError as error:
+        raise AlreadyStoredError(_sentence(error, name)) from error
     except (SQLAlchemyError, sqlite3.Error, *_ASYNCPG_ERRORS) as error:
         raise StorageError(_sentence(error, name)) from error
     except OSError as error:  # no server there, no network, or no file

@@ -71,13 +71,18 @@ async def last_seq(connection: AsyncConnection) -> int:
     return int((await connection.execute(_LAST_SEQ)).scalar_one())
 
 
-async def append(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+async def append(connection: AsyncConnection, entries: Sequence[Entry], place: int | None) -> None:
     """Add entries at the end of the log.
+
+    Args:
+        connection: in a transaction.
+        entries: one or more.
+        place: of the last entry that the log has; None if the caller is not sure.
 
     Raises:
         StorageError: their places are not the next ones.
     """
-    place = await last_seq(connection)
+    place = await last_seq(connection) if place is None else place
     for entry in entries:
         place += 1
         if entry.seq != place:

@@ -19,6 +19,7 @@ from qoex.agent.storage.engines import reading_engine, require_file, writing_eng
 from qoex.agent.storage.locks import FileLock
 from qoex.agent.storage.log import EntryKey, KnownKey
 from qoex.agent.storage.readers import Readers
+from qoex.agent.storage.to_the_end import ToTheEnd
 from qoex.agent.storage.writer import Writer
 from qoex.agent.tokens import Token
 
@@ -50,6 +51,9 @@ class Store:
         self._writer = writer
         self._readers = readers
         self._lock = lock
+        self._end: int | None = None
+        self._appends = 0
+        self._appending = ToTheEnd()
 
     @classmethod
     async def open(
@@ -91,6 +95,7 @@ class Store:
     async def close(self) -> None:
         """Finish what is being written, disconnect, and give the lock back."""
         try:
+            await self._appending.wait()
             await self._writer.close()
         finally:
             await self._readers.close()
@@ -116,9 +121,24 @@ class Store:
         return await self._read(log.last_seq)
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries at the end of the log, all or none; their places are the next ones."""
+        """Add entries at the end of the log, all or none; their places are the next ones.
+
+        Raises:
+            AlreadyStoredError: one of them has the key of an entry that is stored.
+        """
         if entries:
-            await self._write(log.append, entries)
+            await self._appending.run(self._append(entries))
+
+    async def _append(self, entries: Sequence[Entry]) -> None:
+        # No other program writes to the log, so its end is asked for only when it is not sure.
+        place, self._end = self._end, None
+        self._appends += 1
+        try:
+            await self._write(log.append, entries, place)
+        finally:
+            self._appends -= 1
+        if not self._appends:
+            self._end = entries[-1].seq
 
     async def entries(self, after: int = 0, up_to: int | None = None) -> AsyncIterator[Entry]:
         """Iterate over the entries that follow a place, in order; the last is ``up_to``.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 
 from .fleet import Fleet, as_ndjson
 from .load import Load, run_load
@@ -74,12 +75,13 @@ def measure(
             if len(memory) % 30 == 0:
                 _tell(f"{now:5.0f} s, {found.answering:.0f} + {found.solving:.0f} MiB")
 
-        load = asyncio.run(
-            run_load(
-                fleet, agent.host, agent.port, agent.token,
-                rate=rate, seconds=seconds, each_second=watch,
-            )
-        )  # fmt: skip
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            load = runner.run(
+                run_load(
+                    fleet, agent.host, agent.port, agent.token,
+                    rate=rate, seconds=seconds, each_second=watch,
+                )
+            )  # fmt: skip
         agent.stop()
         listener.join(10)
         if load.failure:

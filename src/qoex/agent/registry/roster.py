@@ -173,10 +173,10 @@ class Roster:
 
     def active_among(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Return for each name whether a node of it is active."""
-        active = self._columns[self._active]
-        slots = self.slots
-        found = (slots.get(name, -1) for name in names)
-        return np.array([slot >= 0 and active[slot] for slot in found], dtype=np.bool_)
+        slots = np.array([self.slots.get(name, -1) for name in names], dtype=np.intp)
+        known = slots >= 0
+        active: NDArray[np.bool_] = self._columns[self._active][np.where(known, slots, 0)] & known
+        return active
 
     @property
     def departed(self) -> Mapping[int, int]:

@@ -56,6 +56,7 @@ class Fleet:
             self.links[demand.provider][demand.user] = demand.snr_db
         self._users = list(self.users)
         self._providers = list(self.providers)
+        self._away: list[str] = []
 
     def registration(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the lines of bulk requests that register all of them, with their links."""
@@ -82,8 +83,11 @@ class Fleet:
         if draw < 0.96:
             links = {user: float(self.rng.uniform(10.0, 30.0))}
             return "PATCH", f"/v1/providers/{provider}/links", links
-        if draw < 0.98:
+        if draw < 0.98 or not self._away:
+            if user not in self._away:
+                self._away.append(user)
             return "DELETE", f"/v1/users/{user}", {}
+        user = self._away.pop(0)
         return "PUT", f"/v1/users/{user}", self.users[user]
 
 

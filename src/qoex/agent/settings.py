@@ -130,9 +130,9 @@ class Settings(BaseModel):
     """What a user owes R·Q for: each "cycle" that a decision is in force, or each "request" served.
     To be chosen once for a database."""
 
-    checkpoint_every: Count = 50_000
+    checkpoint_every: Count = 20_000
     """Reports from one checkpoint to the next; more of them make a restart slower."""
-    checkpoint_cycles: Count = 600
+    checkpoint_cycles: Count = 50
     """Cycles from one checkpoint to the next."""
 
     max_body_bytes: Annotated[int, Field(ge=1_024, le=2**30)] = 1_048_576

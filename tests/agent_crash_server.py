@@ -46,7 +46,6 @@ class _InThread(Worker):
 
 
 def _run(database: str, billing: str, port: int) -> None:
-    vars(service)["Worker"] = _InThread
     settings = Settings.model_validate(
         {
             "database": database,
@@ -59,7 +58,7 @@ def _run(database: str, billing: str, port: int) -> None:
         }
     )
     set_up_logs(settings.log_level, settings.log_format)
-    service.run(settings)
+    asyncio.run(service.serve(settings, _InThread()))
 
 
 async def _replay(database: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ import pytest
 import qoex
 from agent_crash_fleet import PROVIDERS, USERS, Fleet
 from qoex.agent.entries import CycleResult, Entry, EntryKind, NodeKind
+from qoex.agent.history import History
+from qoex.agent.ledger import Ledger
+from qoex.agent.recovery import recover
+from qoex.agent.registry import Registry
 from qoex.agent.storage import Store
 from qoex.agent.tokens import Role, new_token
 
@@ -208,16 +213,21 @@ async def _killed_often(database: Path, billing: str) -> None:
                 summary["result"],
                 summary["in_force"],
             )
-        # What is owed is what the log says was served, or what the cycles charged.
+        # What is owed is what the log says was served, or what the cycles charged; the agent was
+        # asked a moment before it ended.
         if billing == "request":
-            owed = sum(
-                (Decimal(entry.body["amount_micro"]) for entry in log if entry.kind == "served"),
-                Decimal(0),
-            ) / Decimal(10**6)
+            amounts = [entry.body["amount_micro"] for entry in log if entry.kind == "served"]
+            charged = [Decimal(amount) / 10**6 for amount in amounts]
+            since = 0
         else:
-            charged = [record.summary["charged"] for record in cycles]
-            owed = sum((Decimal(item["total"]) for item in charged if item), Decimal(0))
-        assert Decimal(last["ledger"]["total"]) == owed > 0
+            charges = [record.summary["charged"] for record in cycles]
+            charged = [Decimal(item["total"]) if item else Decimal(0) for item in charges]
+            since = last["cycle"]["number"] - 1
+        owed = list(accumulate(charged))
+        assert Decimal(last["ledger"]["total"]) in owed[since:]
+        ledger = Ledger()
+        await recover(store, Registry(), ledger, History(store).allocation)
+        assert ledger.total() == owed[-1] > 0
         # The cycle after all of it is right: another fold of the log, solved by itself.
         assert_right(last, folded(log).market())
     decided = sum(record.result is CycleResult.DECIDED for record in cycles)

@@ -34,7 +34,7 @@ from qoex.agent.storage import Store
 from qoex.agent.tokens import Role, new_token
 
 SERVER = Path(__file__).with_name("agent_crash_server.py")
-LIVES = 150
+LIVES = 100
 PATIENCE_S = 30.0
 
 
@@ -114,6 +114,8 @@ async def lives(database: Path, billing: str, fleet: Fleet, secret: str) -> dict
             load.cancel()
             with suppress(asyncio.CancelledError):
                 await load
+            for report in fleet.registration():  # whoever had left
+                await fleet.send(client, report)
             cycle = (await client.post("/v1/cycles")).raise_for_status().json()
             lines = (await client.get("/v1/decisions/latest")).raise_for_status().text.splitlines()
             ledger = (await client.get("/v1/ledger")).raise_for_status().json()

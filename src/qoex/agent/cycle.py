@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from qoex.agent.allocation import Allocation
@@ -195,6 +195,9 @@ class Engine:
         outcome = not_ready(deadline)
         if ready:
             outcome = await self._worker.run(self._task_of(snapshot, last), deadline - taken)
+            if outcome.verdict is Verdict.DEADLINE:  # that of the cycle, not what was left of it
+                reason = f"no decision was found within {deadline:.3g} s"
+                outcome = replace(outcome, reason=reason)
         if self._stopping:
             raise _stopping()
         record = cycle_record(

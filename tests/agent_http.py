@@ -1,7 +1,8 @@
-"""What tests of the agent over HTTP share: an a whole agent in this process, and its clients."""
+"""What tests of the agent over HTTP share: a whole agent in this process, and its clients."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ import httpx
 import structlog
 
 from agent_cycles import Here
-from agent_state import PROVIDER_BODY, USER_BODY, user_body
+from agent_state import PROVIDER_BODY, USER_BODY, state_bytes, user_body
 from qoex.agent import service
 from qoex.agent.http.app import create_app
 from qoex.agent.http.parts import Parts
@@ -96,15 +97,23 @@ class Agent:
             answer = await self.report("PUT", path, body)
             assert answer.status_code == 200, answer.text
 
-    async def state(self) -> tuple[int, dict[str, Any]]:
-        """Position of the log, and all documents: what a refused request must leave alone."""
-        registry = self.parts.intake.registry
+    async def state(self) -> tuple[int, int | None, str, dict[str, Any]]:
+        """What a refused request must leave alone, to the last bit.
+
+        The last places in the log and among the cycles, a hash of registry and ledger, and all
+        documents, which tell more where something differs.
+        """
+        intake, store = self.parts.intake, self.parts.store
+        registry = intake.registry
+        cycles = await store.cycles(limit=1, newest_first=True)
+        held = hashlib.sha256(state_bytes(registry, intake.ledger)).hexdigest()
         documents = {
             f"{kind} {state.name}": registry.document(kind, state.name)
             for kind in registry.rosters
             for state in registry.nodes(kind)
         }
-        return await self.parts.store.last_seq(), documents
+        last_cycle = cycles[0].number if cycles else None
+        return await store.last_seq(), last_cycle, held, documents
 
 
 @asynccontextmanager

@@ -24,7 +24,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from qoex.agent.entries import CycleResult, EntryKind, NodeKind
+from qoex.agent.lines import FORMS
 from qoex.agent.release import VERSION
+from qoex.agent.task import Verdict
 
 MOST_PROVIDERS = 1_000
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -53,7 +55,7 @@ class Instruments:
         PlatformCollector(registry=self._registry)
         registry = self._registry
         Info("qoex_build", "Version of qoex.", registry=registry).info({"version": VERSION})
-        self._reports = Counter(
+        reports = Counter(
             "qoex_reports",
             "Reports, by what they do and what became of them: accepted, replayed or refused.",
             ("node_kind", "kind", "result"),
@@ -71,6 +73,11 @@ class Instruments:
             ("result", "reason"),
             registry=registry,
         )
+        # From the start on, for what a series counted before its first value is lost to rate().
+        for verdict in Verdict:
+            decided = verdict is Verdict.DECIDED
+            result = CycleResult.DECIDED if decided else CycleResult.KEPT
+            self._cycles.labels(result.value, "" if decided else verdict.value)
         self._cycle_seconds = Histogram(
             "qoex_cycle_duration_seconds",
             "Time of a cycle from snapshot to commit.",
@@ -90,7 +97,11 @@ class Instruments:
         )
         self._latest = _LatestCycle()
         registry.register(self._latest)
-        self._report_children: dict[tuple[NodeKind, EntryKind, str], Counter] = {}
+        self._report_children = {
+            (node_kind, kind, result): reports.labels(node_kind.value, kind.value, result)
+            for node_kind, kind in FORMS
+            for result in ("accepted", "replayed", "refused")
+        }
         self._answer_children: dict[int, Counter] = {}
 
     def reported(self, node_kind: NodeKind, kind: EntryKind, result: str, count: int = 1) -> None:
@@ -103,11 +114,7 @@ class Instruments:
             count: how many.
 
         """
-        child = self._report_children.get((node_kind, kind, result))
-        if child is None:
-            child = self._reports.labels(node_kind.value, kind.value, result)
-            self._report_children[node_kind, kind, result] = child
-        child.inc(count)
+        self._report_children[node_kind, kind, result].inc(count)
 
     def answered(self, status: int) -> None:
         """Count an answer; status 0 is a client that was gone before it."""

@@ -18,12 +18,15 @@ from qoex.agent.settings import LogFormat, LogLevel
 
 MASK = "[masked]"
 _SECRET_NAMES = re.compile(r"authorization|cookie|password|secret|token$", re.IGNORECASE)
-# The id of a token may be shown: it is how operators name one.
-_SECRETS = re.compile(r"\b(qoex_[a-z0-9]{8})_[A-Za-z0-9_-]{43}")
-_PASSWORDS = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+# The id of a token may be shown: it is how operators name one. Secrets are masked wherever they
+# begin, and also if they were cut short: most of one is nearly all of it.
+_SECRETS = re.compile(r"(qoex_[a-z0-9]{8})_[A-Za-z0-9_-]{8,}")
+# In a URL; up to the last @, for people forget to escape what is in a password.
+_PASSWORDS = re.compile(r"(://[^/?#\s:@]*):[^\s]+@")
+_PASSWORD_OPTIONS = re.compile(r"([?&](?:ssl)?password=)[^&\s]*", re.IGNORECASE)
 
 _FIRST = ("timestamp", "level", "event")
-_json = structlog.processors.JSONRenderer(default=str)
+_json = structlog.processors.JSONRenderer()
 
 # Libraries that tell at "info" what only they care about.
 _QUIET = ("alembic", "aiosqlite", "asyncio", "sqlalchemy", "uvicorn")
@@ -88,15 +91,22 @@ def masked(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 def _mask(name: str, value: object) -> object:
     if _SECRET_NAMES.search(name):
         return MASK
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
-    if isinstance(value, str):
-        return _PASSWORDS.sub(rf"\1:{MASK}@", _SECRETS.sub(rf"\1_{MASK}", value))
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, dict):
-        return {key: _mask(str(key), item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+        return {_mask_text(str(key)): _mask(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_mask("", item) for item in value]
-    return value
+    if isinstance(value, bytes):
+        return _mask_text(value.decode("utf-8", "backslashreplace"))
+    # Anything else becomes text at the end anyway; what it says must not get past this.
+    return _mask_text(str(value))
+
+
+def _mask_text(text: str) -> str:
+    text = _SECRETS.sub(rf"\1_{MASK}", text)
+    text = _PASSWORDS.sub(rf"\1:{MASK}@", text)
+    return _PASSWORD_OPTIONS.sub(rf"\1{MASK}", text)
 
 
 def _ordered(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

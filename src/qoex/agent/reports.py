@@ -10,7 +10,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from qoex.agent.errors import Fault
@@ -49,6 +57,11 @@ Timestamp = Annotated[
     ),
     AfterValidator(_in_utc),
 ]
+
+
+def _as_whole(value: Any) -> Any:
+    # To JSON, and to its schemas, 3.0 is an integer.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _may_be_left_out() -> Any:
@@ -272,7 +285,7 @@ class ServedReport(TimedReport):
 
     user: NodeName
     """Who was served; it must have registered before."""
-    requests: Annotated[int, Field(ge=1, le=int(MOST))]
+    requests: Annotated[int, Field(ge=1, le=int(MOST)), BeforeValidator(_as_whole)]
     """How many requests were served."""
 
 

@@ -14,6 +14,7 @@ from qoex.agent.http.gate import Gate
 from qoex.agent.http.lean import ShortWay
 from qoex.agent.http.parts import Parts
 from qoex.agent.http.routes import (
+    bulk,
     cycles,
     decisions,
     events,
@@ -26,8 +27,8 @@ from qoex.agent.http.routes import (
 from qoex.agent.storage.failures import StorageError
 
 ROUTERS = (
-    reports.node_router,
     reports.router,
+    bulk.router,
     nodes.router,
     decisions.router,
     events.router,

@@ -1,10 +1,8 @@
-"""What nodes say: reports one by one and many at once, and what the agent knows of a node."""
+"""What a node says, report by report, and what the agent knows of it."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,7 +14,6 @@ from starlette.responses import Response
 from qoex.agent.entries import EntryKind, NewEntry, NodeKind, Receipt
 from qoex.agent.errors import Problem, Refused
 from qoex.agent.http.answers import (
-    BulkAnswer,
     LinksAnswer,
     ProviderDocument,
     ReceiptAnswer,
@@ -25,36 +22,29 @@ from qoex.agent.http.answers import (
 from qoex.agent.http.bodies import (
     JSON,
     MERGE_PATCH,
-    NDJSON,
-    body_parts,
     read_body,
     require_media_type,
-    strict_json,
     strict_object,
 )
 from qoex.agent.http.describe import (
     KEY_PARAMETER,
     REPORT,
-    WITH_BODY,
     WITH_PARAMETERS,
     content,
     described,
     reference,
 )
 from qoex.agent.http.lean import LeanRoute
-from qoex.agent.http.parts import Parts, parts_of
-from qoex.agent.http.scope import token_of
+from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_owner
 from qoex.agent.http.views import state_view
-from qoex.agent.lines import FORMS, read_line, refused_form
-from qoex.agent.nodes import IDEMPOTENCY_KEY, NodeName, Owner
+from qoex.agent.lines import FORMS, refused_form
+from qoex.agent.nodes import IDEMPOTENCY_KEY, NodeName
 
-router = APIRouter()
-# One node's reports; the users' first, for there are most of them.
-node_router = APIRouter(route_class=LeanRoute)
+# The users' first, for there are most of them.
+router = APIRouter(route_class=LeanRoute)
 
 _KEY = re.compile(IDEMPOTENCY_KEY)
-_LINES_AT_A_TIME = 50  # about 2 ms, between two breaks for others who wait for the event loop
 
 PROVIDER, USER = NodeKind.PROVIDER, NodeKind.USER
 _ABSENT = (Problem.NOT_FOUND,)
@@ -91,7 +81,7 @@ _LEAVING: dict[str, Any] = {
 }
 
 
-@node_router.put(
+@router.put(
     "/v1/users/{name}",
     **described(
         "putUser",
@@ -107,7 +97,7 @@ async def put_user(name: NodeName, request: Request) -> Response:
     return await _report(request, USER, name, EntryKind.PUT)
 
 
-@node_router.patch(
+@router.patch(
     "/v1/users/{name}",
     **described(
         "patchUser",
@@ -123,7 +113,7 @@ async def patch_user(name: NodeName, request: Request) -> Response:
     return await _report(request, USER, name, EntryKind.PATCH)
 
 
-@node_router.get(
+@router.get(
     "/v1/users/{name}",
     **described(
         "getUser",
@@ -138,7 +128,7 @@ async def get_user(name: NodeName, request: Request) -> Response:
     return _document(request, USER, name)
 
 
-@node_router.delete(
+@router.delete(
     "/v1/users/{name}",
     **described("deleteUser", "Let a user leave", "reports", refusals=_LEAVE, **_KEYED, **_LEAVING),
 )
@@ -147,7 +137,7 @@ async def delete_user(name: NodeName, request: Request) -> Response:
     return await _report(request, USER, name, EntryKind.LEAVE)
 
 
-@node_router.put(
+@router.put(
     "/v1/providers/{name}",
     **described(
         "putProvider",
@@ -163,7 +153,7 @@ async def put_provider(name: NodeName, request: Request) -> Response:
     return await _report(request, PROVIDER, name, EntryKind.PUT)
 
 
-@node_router.patch(
+@router.patch(
     "/v1/providers/{name}",
     **described(
         "patchProvider",
@@ -179,7 +169,7 @@ async def patch_provider(name: NodeName, request: Request) -> Response:
     return await _report(request, PROVIDER, name, EntryKind.PATCH)
 
 
-@node_router.get(
+@router.get(
     "/v1/providers/{name}",
     **described(
         "getProvider",
@@ -194,7 +184,7 @@ async def get_provider(name: NodeName, request: Request) -> Response:
     return _document(request, PROVIDER, name)
 
 
-@node_router.delete(
+@router.delete(
     "/v1/providers/{name}",
     **described(
         "deleteProvider",
@@ -210,7 +200,7 @@ async def delete_provider(name: NodeName, request: Request) -> Response:
     return await _report(request, PROVIDER, name, EntryKind.LEAVE)
 
 
-@node_router.get(
+@router.get(
     "/v1/providers/{name}/links",
     **described(
         "getLinks",
@@ -226,7 +216,7 @@ async def get_links(name: NodeName, request: Request) -> Response:
     return _json({"snr_db": parts_of(request).intake.registry.links(name)})
 
 
-@node_router.patch(
+@router.patch(
     "/v1/providers/{name}/links",
     **described(
         "patchLinks",
@@ -242,7 +232,7 @@ async def patch_links(name: NodeName, request: Request) -> Response:
     return await _report(request, PROVIDER, name, EntryKind.LINKS)
 
 
-@node_router.post(
+@router.post(
     "/v1/providers/{name}/served",
     **described(
         "postServed",
@@ -256,68 +246,6 @@ async def patch_links(name: NodeName, request: Request) -> Response:
 async def post_served(name: NodeName, request: Request) -> Response:
     """Where requests are billed, the user owes R·Q of the decision in force for each of them."""
     return await _report(request, PROVIDER, name, EntryKind.SERVED)
-
-
-@router.post(
-    "/v1/reports",
-    **described(
-        "postReports",
-        "Many reports in one request, all of them or none",
-        "reports",
-        refusals=(
-            *WITH_BODY,
-            Problem.TOO_MANY_LINES,
-            Problem.NOT_FOUND,
-            Problem.NOT_ACTIVE,
-            Problem.KEY_REUSED,
-            Problem.OUT_OF_ORDER,
-            Problem.UNKNOWN_NODE,
-            Problem.CLOCK_SKEW,
-            Problem.STORAGE_FAILED,
-        ),
-        answer=BulkAnswer,
-        body={
-            NDJSON: {
-                "schema": {
-                    "type": "string",
-                    "description": "One BulkLine (see components) in every line, UTF-8.",
-                },
-                "examples": {
-                    "usual": {
-                        "value": '{"key":"7f-1","node_kind":"user","node":"mu-1","kind":"patch",'
-                        '"body":{"reward_max":0.6}}\n'
-                        '{"key":"7f-2","node_kind":"user","node":"mu-2","kind":"leave","body":{}}\n'
-                    }
-                },
-            }
-        },
-    ),
-)
-async def post_reports(request: Request) -> Response:
-    """NDJSON: one report in each line. A line of another node than the token's is refused."""
-    require_media_type(request, NDJSON)
-    parts = parts_of(request)
-    entries = await _lines(request, parts)
-    if not entries:
-        return _json({"accepted": 0, "replayed": 0, "first_seq": None, "last_seq": None})
-    try:
-        receipts = await parts.intake.submit(entries)
-    except Refused:
-        _count(parts, entries, "refused")
-        raise
-    replayed = [entry for entry, receipt in zip(entries, receipts, strict=True) if receipt.replayed]
-    taken = [entry for entry, item in zip(entries, receipts, strict=True) if not item.replayed]
-    _count(parts, taken, "accepted")
-    _count(parts, replayed, "replayed")
-    places = [receipt.seq for receipt in receipts]
-    return _json(
-        {
-            "accepted": len(entries),
-            "replayed": len(replayed),
-            "first_seq": min(places),
-            "last_seq": max(places),
-        }
-    )
 
 
 async def _report(request: Request, node_kind: NodeKind, node: str, kind: EntryKind) -> Response:
@@ -364,61 +292,6 @@ def _receipt(receipt: Receipt) -> bytes:
     moment = receipt.received_at.isoformat(timespec="microseconds")
     replayed = "true" if receipt.replayed else "false"
     return f'{{"seq":{receipt.seq},"received_at":"{moment}","replayed":{replayed}}}'.encode()
-
-
-async def _lines(request: Request, parts: Parts) -> list[NewEntry]:
-    settings = parts.settings
-    token = token_of(request)
-    entries: list[NewEntry] = []
-    chunks = body_parts(request, settings.max_bulk_bytes, settings.body_timeout_s)
-    number = 0
-    async for line in _split(chunks):
-        number += 1
-        if len(entries) == settings.max_bulk_lines:
-            raise Refused(
-                Problem.TOO_MANY_LINES, f"The request has more than {len(entries)} lines."
-            )
-        try:
-            strict_json(line)
-            entry = read_line(line)
-        except Refused as error:
-            raise error.within(f"line {number}") from None
-        if not token.owns(entry.node_kind, entry.node):
-            owner = Owner(entry.node_kind, entry.node)
-            raise Refused(Problem.FORBIDDEN, f"Line {number} is of {owner}, not of the token's.")
-        entries.append(entry)
-        if len(entries) % _LINES_AT_A_TIME == 0:
-            await asyncio.sleep(0)
-    return entries
-
-
-async def _split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines of a body, the last with or without its end."""
-    rest: list[bytes] = []
-    async for chunk in chunks:
-        first, *others = chunk.split(b"\n")
-        rest.append(first)
-        if others:
-            yield b"".join(rest)
-            for line in others[:-1]:
-                yield line
-            rest = [others[-1]]
-    last = b"".join(rest)
-    if last:
-        yield last
-
-
-def _count(parts: Parts, entries: list[NewEntry], result: str) -> None:
-    for node_kind, kind, count in _tally(entries):
-        parts.instruments.reported(node_kind, kind, result, count)
-
-
-def _tally(entries: list[NewEntry]) -> Iterator[tuple[NodeKind, EntryKind, int]]:
-    counted: dict[tuple[NodeKind, EntryKind], int] = {}
-    for entry in entries:
-        counted[entry.node_kind, entry.kind] = counted.get((entry.node_kind, entry.kind), 0) + 1
-    for (node_kind, kind), count in counted.items():
-        yield node_kind, kind, count
 
 
 def _document(request: Request, kind: NodeKind, name: str) -> Response:

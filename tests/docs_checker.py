@@ -28,11 +28,13 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,7 +168,7 @@ def environment() -> dict[str, str]:
 
 
 class Runner:
-    """Runs the blocks of one file in a directory of its own."""
+    """Runs the blocks of one file in a directory of its own; stop it afterwards."""
 
     def __init__(self, root: Path, directory: Path, name: str = "document") -> None:
         self.root = root
@@ -174,6 +176,14 @@ class Runner:
         self.name = name
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
         self._clone = ""
+        self._groups: list[int] = []
+
+    def stop(self) -> None:
+        """End what commands started and the file did not end, such as a server."""
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGTERM)
+        self._groups.clear()
 
     def run(self, markdown: str) -> int:
         """Run every block; return how many there were.
@@ -267,30 +277,34 @@ class Runner:
         if text.startswith("cd "):
             raise DocsError(f"line {command.line}: `{text}`: each command runs in its own shell")
         local = re.sub(r"(?<!\S)(\./)?\.venv/bin/", "", text)
-        try:
-            done = subprocess.run(
-                ["bash", "-c", local],
-                cwd=self.directory,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                timeout=COMMAND_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise DocsError(f"line {command.line}: `{text}` took too long") from error
-        if done.returncode != command.code:
+        with subprocess.Popen(
+            ["bash", "-c", local],
+            cwd=self.directory,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            start_new_session=True,  # what it leaves running can be found by its group
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=COMMAND_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise DocsError(f"line {command.line}: `{text}` took too long") from error
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 0)
+            self._groups.append(process.pid)
+        if process.returncode != command.code:
             raise DocsError(
-                f"line {command.line}: `{text}` exited with {done.returncode}, "
-                f"not {command.code}:\n{done.stdout}"
+                f"line {command.line}: `{text}` exited with {process.returncode}, "
+                f"not {command.code}:\n{output}"
             )
-        wanted = missing_output(command.output, done.stdout)
+        wanted = missing_output(command.output, output)
         if wanted is not None:
             raise DocsError(
                 f"line {command.line}: `{text}` did not print (in this place)\n{wanted}\n"
-                f"but\n{done.stdout}"
+                f"but\n{output}"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,17 @@ DOCUMENTS = sorted(
 )
 PAGES = sorted({*DOCUMENTS, *ROOT.glob("*.md")})
 EXAMPLE_FOLDERS = ("examples", "scenarios")  # copied next to the examples that use them
-TOPS = {"src", "tests", "docs", "benchmarks", "requirements", "schemas", ".ci", *EXAMPLE_FOLDERS}
+TOPS = {
+    "src",
+    "tests",
+    "docs",
+    "benchmarks",
+    "requirements",
+    "schemas",
+    "deploy",
+    ".ci",
+    *EXAMPLE_FOLDERS,
+}
 
 
 def relative(path: Path) -> str:
@@ -34,10 +45,13 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
+    runner = Runner(ROOT, tmp_path, relative(path))
     try:
-        Runner(ROOT, tmp_path, relative(path)).run(path.read_text(encoding="utf-8"))
+        runner.run(path.read_text(encoding="utf-8"))
     except DocsError as error:
         pytest.fail(f"{relative(path)}, {error}", pytrace=False)
+    finally:
+        runner.stop()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=relative)
@@ -177,6 +191,19 @@ def test_checker_ends_a_command_that_hangs(runner: Runner, monkeypatch: pytest.M
     monkeypatch.setattr(docs_checker, "COMMAND_SECONDS", 0.2)
     with pytest.raises(DocsError, match="took too long"):
         runner.run(fenced("console", "$ exec sleep 20"))
+
+
+def test_checker_ends_what_a_failing_page_left_running(runner: Runner) -> None:
+    page = fenced("bash", "sleep 300 > /dev/null 2>&1 & echo $! > pid", "false")
+    with pytest.raises(DocsError, match="exited with 1"):
+        runner.run(page)
+    running = Path(f"/proc/{int((runner.directory / 'pid').read_text())}")
+    assert running.exists()
+    runner.stop()
+    until = time.monotonic() + 60
+    while running.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not running.exists()
 
 
 def test_checker_finds_broken_links(root: Path) -> None:

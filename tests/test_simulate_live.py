@@ -252,7 +252,7 @@ def descendants(process: int) -> set[int]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_live_demo_leaves_nothing_behind(end: signal.Signals, tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "QOEX_PORT": "1", "COLUMNS": "200"}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "QOEX_PORT": "1", "COLUMNS": "80"}
     demo = subprocess.Popen(
         [sys.executable, "-m", "qoex", "demo", "--live"],
         env=environment,

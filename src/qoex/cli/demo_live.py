@@ -55,7 +55,9 @@ def demo_live(*, open_page: bool) -> None:
                 with busy("starting the agent"):
                     _wait_until_ready(address, secret, process, Path(folder))
                 page = f"{address}/#token={quote(secret)}"
-                show([f"Dashboard: {page}", "Ctrl-C ends the demo; nothing stays behind."])
+                # In one line however wide the terminal is, so that it can be copied.
+                print(f"Dashboard: {page}", flush=True)
+                show(["Ctrl-C ends the demo; nothing stays behind."])
                 if open_page:
                     webbrowser.open(page)
                 _live(address, secret)

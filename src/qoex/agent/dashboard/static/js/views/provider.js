@@ -155,10 +155,10 @@ export class ProviderParts {
     place.replaceChildren(
       facts([
         ["Compute", quantity(number(report.compute_capacity), "TFLOPS")],
-        ["taken by other work", percent(report.compute_load ?? 0)],
+        ["Compute in other use", percent(report.compute_load ?? 0)],
         ["Unit cost of compute", quantity(number(report.compute_cost), "money/TFLOPS")],
         ["Bandwidth", quantity(number(report.bandwidth_capacity), "MHz")],
-        ["taken by other traffic", percent(report.bandwidth_load ?? 0)],
+        ["Bandwidth in other use", percent(report.bandwidth_load ?? 0)],
         ["Unit cost of bandwidth", quantity(number(report.bandwidth_cost), "money/MHz")],
         ["Latency budget", quantity(number(report.latency_budget), "ms")],
         ["Work model", report.work_model ?? "quadratic"],

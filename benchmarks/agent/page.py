@@ -65,7 +65,7 @@ acknowledgement, when it is on disk. Agent, solver, database and the generator o
 ## Renew this page
 
 ```text
-.venv/bin/python -m benchmarks.agent
+.venv/bin/python -m benchmarks.agent --seconds {row.seconds:g}
 ```
 
 takes {row.seconds / 60 + 1:.0f} minutes; `--seconds 20` is for a first look. The numbers are in
@@ -90,6 +90,8 @@ def draw(row: Row, latency: list[tuple[float, float]], folder: Path) -> None:
         upper.plot(np.unique(each), line, color=shade, linewidth=1, label=f"{share} % within")
     upper.axhline(LATENCY_GOAL, color="tab:red", linewidth=0.8, linestyle=":", label="goal")
     upper.set(yscale="log", ylabel="latency of a report, ms")
+    upper.yaxis.set_major_formatter("{x:g}")
+    upper.yaxis.set_minor_formatter("{x:g}")
     upper.legend(frameon=False, loc="upper right", ncols=3)
     at, answering, solving = np.array(row.memory).T
     lower.plot(at, answering, color="tab:blue", label="answering")

@@ -76,7 +76,7 @@ $(PEERS)/.installed: pyproject.toml
 # are where they can; UPGRADE=1 takes the newest versions. The runtime's pins are the full
 # environment's, so that the two never disagree.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group build pyproject.toml
 
 lock: $(if $(filter $(BIN)/%,$(UV)),$(VENV)/.dev)  ## Renew requirements/*.txt (UPGRADE=1: newest versions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ WANTED = {
     "runtime.txt": RUNTIME,
     "dev.txt": RUNTIME + PROJECT["project"]["optional-dependencies"]["dev"],
 }
+
+EXTRAS = {"runtime.txt": ["agent"], "dev.txt": ["agent", "dev"]}
 
 
 def entries(name: str) -> dict[str, tuple[Requirement, int]]:
@@ -61,3 +64,25 @@ def test_no_address_or_path_is_recorded(name: str) -> None:
 
 def test_both_files_agree() -> None:
     assert entries("runtime.txt").items() <= entries("dev.txt").items()
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_every_extra_that_a_locked_package_asks_for_is_pinned_with_it(name: str) -> None:
+    # pip's hash mode refuses `coverage[toml]` where only `coverage` is pinned.
+    pins = [pin for pin, _ in entries(name).values() if not pin.marker or pin.marker.evaluate()]
+    pinned = {canonicalize_name(pin.name): pin.extras for pin in pins}
+    asks = [("qoex", frozenset(EXTRAS[name]))] + [(pin.name, frozenset(pin.extras)) for pin in pins]
+    asked = {
+        (asker, canonicalize_name(wanted.name), extra)
+        for asker, extras in asks
+        for wanted in map(Requirement, requires(asker) or [])
+        for extra in wanted.extras
+        if not wanted.marker or any(wanted.marker.evaluate({"extra": e}) for e in ("", *extras))
+    }
+    lacking = [
+        f"{asker} wants {wanted}[{extra}]"
+        for asker, wanted, extra in sorted(asked)
+        if extra not in pinned[wanted]
+    ]
+    assert asked, "nothing was looked at"
+    assert not lacking, f"{name}: {'; '.join(lacking)}: run `make lock`"

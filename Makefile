@@ -37,9 +37,10 @@ test: $(VENV)/.dev  ## Run all tests, the slow ones included
 
 check: lint types coverage  ## Check format, lint, types, tests, coverage and the docs' examples
 
-lint: $(VENV)/.dev  ## Check format and lint
+lint: $(VENV)/.dev  ## Check format, lint, and who imports whom
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports
 
 types: $(VENV)/.dev  ## Check types, strictly
 	$(BIN)/mypy

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoex.best_reply import best_reply_equilibrium
 from qoex.certificate import certify
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
+from qoex.game.best_response import best_reply_equilibrium
+from qoex.game.provider import answer_rewards
 from qoex.kernels.provider import answer
-from qoex.market import Market
-from qoex.provider import answer_rewards
-from qoex.sampling import sample_scenario
+from qoex.model.market import Market
+from qoex.scenario.sampling import sample_scenario
 
 Benchmark = Callable[..., Any]
 

@@ -18,14 +18,15 @@ import uvloop  # noqa: F401
 
 # A forked process must not inherit a compiler's threads.
 import interpreted_kernels  # noqa: F401
-from qoex.agent import decide, service
-from qoex.agent.entries import CycleResult
+from qoex.agent import service
+from qoex.agent.cycle.replay import Sameness, replay
 from qoex.agent.logs import set_up_logs
-from qoex.agent.replay import Sameness, replay
+from qoex.agent.reports.entries import CycleResult
 from qoex.agent.settings import Settings
+from qoex.agent.solving import decide
+from qoex.agent.solving.task import Outcome, Task
+from qoex.agent.solving.worker import Worker
 from qoex.agent.storage import Store
-from qoex.agent.task import Outcome, Task
-from qoex.agent.worker import Worker
 
 
 class _InThread(Worker):

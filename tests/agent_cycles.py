@@ -14,17 +14,17 @@ import numpy as np
 # Cycles compute with compiled kernels; no command may switch this process to interpreted ones.
 import qoex.kernels.sweep  # noqa: F401
 from agent_state import PROVIDER, PROVIDER_BODY, USER, Clock, new_entry, user_body
-from qoex.agent.allocation import Allocation
-from qoex.agent.cycle import CycleSettings, Engine
-from qoex.agent.decide import decide
-from qoex.agent.entries import EntryKind
-from qoex.agent.history import History
-from qoex.agent.intake import Intake
-from qoex.agent.registry import Registry
-from qoex.agent.snapshot import Snapshot
+from qoex.agent.cycle.engine import CycleSettings, Engine
+from qoex.agent.cycle.history import History
+from qoex.agent.reports.entries import EntryKind
+from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.decide import decide
+from qoex.agent.solving.snapshot import Snapshot
+from qoex.agent.solving.task import Outcome, Task
+from qoex.agent.solving.worker import Worker
+from qoex.agent.state.intake import Intake
+from qoex.agent.state.registry import Registry
 from qoex.agent.storage import Store
-from qoex.agent.task import Outcome, Task
-from qoex.agent.worker import Worker
 
 PUT, PATCH, LEAVE = EntryKind.PUT, EntryKind.PATCH, EntryKind.LEAVE
 

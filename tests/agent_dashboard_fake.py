@@ -24,13 +24,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 import qoex
-from qoex.agent.allocation import Allocation
+from qoex.agent.cycle.history import Decided
 from qoex.agent.dashboard import dashboard_routes
-from qoex.agent.entries import CycleRecord, CycleResult, NodeKind
-from qoex.agent.explanations import explain_node
-from qoex.agent.history import Decided
 from qoex.agent.http.views import node_view, short_numbers
-from qoex.agent.summary import allocation_numbers, cycle_summary, phase_durations
+from qoex.agent.reports.entries import CycleRecord, CycleResult, NodeKind
+from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.explanations import explain_node
+from qoex.agent.solving.summary import allocation_numbers, cycle_summary, phase_durations
 
 Lines = asyncio.Queue[dict[str, Any] | None]
 

@@ -10,14 +10,21 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from qoex.agent.checkpoint import Captured
-from qoex.agent.entries import CycleRecord, CycleResult, Entry, EntryKind, NewEntry, NodeKind
 from qoex.agent.errors import Refused
-from qoex.agent.ledger import Ledger
-from qoex.agent.lines import FORMS
-from qoex.agent.registry import Registry
+from qoex.agent.reports.entries import (
+    CycleRecord,
+    CycleResult,
+    Entry,
+    EntryKind,
+    NewEntry,
+    NodeKind,
+)
+from qoex.agent.reports.lines import FORMS
+from qoex.agent.state.checkpoint import Captured
+from qoex.agent.state.ledger import Ledger
+from qoex.agent.state.registry import Registry
 from qoex.agent.storage import AlreadyStoredError
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PROVIDER, USER = NodeKind.PROVIDER, NodeKind.USER

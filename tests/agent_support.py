@@ -15,7 +15,7 @@ import pytest
 import throwaway_postgresql
 
 if TYPE_CHECKING:
-    from qoex.agent.entries import CycleRecord, Entry
+    from qoex.agent.reports.entries import CycleRecord, Entry
     from qoex.agent.storage import Store
 
 REQUIRED = "QOEX_REQUIRE_POSTGRESQL"
@@ -100,7 +100,7 @@ def run_sql(database: str, statement: str) -> list[tuple[Any, ...]]:
 
 def entry(seq: int, body: dict[str, Any] | None = None, **changes: Any) -> Entry:
     """Return an entry: user mu-1 … mu-7 reports, with a key of its own."""
-    from qoex.agent.entries import Entry, EntryKind, NewEntry, NodeKind
+    from qoex.agent.reports.entries import Entry, EntryKind, NewEntry, NodeKind
 
     given = {name: changes.pop(name) for name in ("content_hash", "received_at") if name in changes}
     new = NewEntry(
@@ -128,7 +128,7 @@ def entries(first: int, last: int) -> list[Entry]:
 
 def cycle(number: int, **changes: Any) -> CycleRecord:
     """Return a cycle that kept nothing, as nobody was there to serve."""
-    from qoex.agent.entries import CycleRecord, CycleResult
+    from qoex.agent.reports.entries import CycleRecord, CycleResult
 
     values: dict[str, Any] = {
         "number": number,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from qoex.market import Market
+from qoex.model.market import Market
 
 # Any text that UTF-8 has; names may hold quotes, line breaks, nulls and letters of any script.
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(

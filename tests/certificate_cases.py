@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.feasibility import capacity_factor
-from qoex.market import FloatArray, Market
-from qoex.settle import settle
-from qoex.solution import Solution, Status
+from qoex.game.outcome import settle
+from qoex.game.solution import Solution, Status
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import FloatArray, Market
 
 KINDS = ("plain", "identical users", "no traffic", "no work", "absent pairs", "narrow bounds")
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 # follow, to interpreted ones.
 import qoex.kernels.sweep  # noqa: F401
 from qoex.cli import app
-from qoex.files import write_market, write_scenario
-from qoex.market import Market
-from qoex.sampling import sample_scenario
+from qoex.files.market_files import write_market, write_scenario
+from qoex.model.market import Market
+from qoex.scenario.sampling import sample_scenario
 
 
 def qoex_command(*arguments: object) -> Result:

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import numpy as np
 
-from qoex.admission import admit
 from qoex.client import Client, Retries
-from qoex.equilibrium import solve
-from qoex.market import Market
+from qoex.equilibrium.solver import solve
+from qoex.game.solution import Solution
+from qoex.model.admission import admit
+from qoex.model.market import Market
 from qoex.scenario import Scenario
-from qoex.solution import Solution
 
 MOMENT = "2031-05-01T10:00:00Z"
 

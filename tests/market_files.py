@@ -11,8 +11,8 @@ import pytest
 
 from markets import random_market
 from qoex.errors import ScenarioError
-from qoex.large import Chunk, market_of, write_market_directory
-from qoex.market import PAIR_FIELDS, USER_FIELDS, Market
+from qoex.files.parquet import Chunk, market_of, write_market_directory
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, Market
 
 Frame = pl.DataFrame
 

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from qoex.feasibility import capacity_factor
-from qoex.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
 
 Family = Literal[
     "any", "slack", "binding", "pinned", "tight", "bounds", "absent", "identical", "scaled"

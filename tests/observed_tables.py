@@ -8,8 +8,8 @@ import numpy as np
 
 from markets import random_market
 from qoex.calibration import Observations
-from qoex.equilibrium import solve
-from qoex.market import FloatArray, Market
+from qoex.equilibrium.solver import solve
+from qoex.model.market import FloatArray, Market
 
 HEADER = "provider,user,reward,compute,bandwidth,qoe,latency_budget"
 # Two pairs of a provider and one of another; a pair is absent.

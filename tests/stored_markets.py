@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from qoex.market import FloatArray, Market
-from qoex.solution import Solution
-from qoex.stored import StoredSolution
+from qoex.game.solution import Solution
+from qoex.model.market import FloatArray, Market
+from qoex.out_of_core import StoredSolution
 
 PAIRS = {"reward": "rewards", "compute": "compute", "bandwidth": "bandwidth", "qoe": "qoe"}
 

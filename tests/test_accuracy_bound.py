@@ -11,7 +11,7 @@ from qoex.experiments.accuracy_bound import AMBIGUITIES, AccuracyBound
 from qoex.experiments.runners import LocalRunner
 from qoex.experiments.running import run_studies
 from qoex.experiments.tables import read_manifest, read_table
-from qoex.sampling import TABLE_III
+from qoex.scenario.sampling import TABLE_III
 
 
 def test_rows_are_the_formula_in_exact_arithmetic() -> None:

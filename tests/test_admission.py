@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from markets import random_market
-from qoex.admission import CAPACITY_RESERVE, Admission, By, admit
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.feasibility import require_feasible
-from qoex.market import Market
+from qoex.model.admission import CAPACITY_RESERVE, Admission, By, admit
+from qoex.model.feasibility import require_feasible
+from qoex.model.market import Market
 
 # The solver's absolute gap of 1e-6 of a mean value, with room for M of them.
 VALUE_TOLERANCE = 1e-5

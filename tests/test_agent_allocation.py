@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_cycles import same_allocation, small_snapshot
-from qoex.agent.allocation import Allocation, ResourceUse, membership_digest
-from qoex.agent.decide import decide
-from qoex.agent.task import Task
+from qoex.agent.solving.allocation import Allocation, ResourceUse, membership_digest
+from qoex.agent.solving.decide import decide
+from qoex.agent.solving.task import Task
 from qoex.errors import InvalidInputError
-from qoex.solution import Regime
+from qoex.game.solution import Regime
 
 
 def decided(users: int = 6, **changes: Any) -> Allocation:
@@ -81,7 +81,7 @@ def test_it_is_what_was_solved_and_certified() -> None:
     market = snapshot.market()
     assert market is not None
     from qoex.certificate import certify
-    from qoex.equilibrium import solve
+    from qoex.equilibrium.solver import solve
 
     solution = solve(market)
     certificate = certify(market, solution)
@@ -188,7 +188,7 @@ def test_bytes_of_other_nodes_or_none_at_all_are_refused() -> None:
 
 def test_bytes_of_another_format_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     allocation = arbitrary(7, 2, 3, 1.0)
-    monkeypatch.setattr("qoex.agent.allocation._FORMAT", 2)
+    monkeypatch.setattr("qoex.agent.solving.allocation._FORMAT", 2)
     payload = allocation.encoded().payload
     monkeypatch.undo()
     with pytest.raises(InvalidInputError, match="has format 2; this version of qoex reads"):

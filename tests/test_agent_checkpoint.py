@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from agent_state import PROVIDER, START, USER, Decided, Log, decided
-from qoex.agent import checkpoint
-from qoex.agent.checkpoint import Captured
-from qoex.agent.entries import EntryKind
-from qoex.agent.ledger import Ledger, charge_for, money
-from qoex.agent.registry import Registry
+from qoex.agent.reports.entries import EntryKind
+from qoex.agent.state import checkpoint
+from qoex.agent.state.checkpoint import Captured
+from qoex.agent.state.ledger import Ledger, charge_for, money
+from qoex.agent.state.registry import Registry
 from qoex.errors import InvalidInputError
 
 

@@ -25,11 +25,11 @@ import pytest
 
 import qoex
 from agent_crash_fleet import PROVIDERS, USERS, Fleet
-from qoex.agent.entries import CycleResult, Entry, EntryKind, NodeKind
-from qoex.agent.history import History
-from qoex.agent.ledger import Ledger
-from qoex.agent.recovery import recover
-from qoex.agent.registry import Registry
+from qoex.agent.cycle.history import History
+from qoex.agent.reports.entries import CycleResult, Entry, EntryKind, NodeKind
+from qoex.agent.state.ledger import Ledger
+from qoex.agent.state.recovery import recover
+from qoex.agent.state.registry import Registry
 from qoex.agent.storage import Store
 from qoex.agent.tokens import Role, new_token
 

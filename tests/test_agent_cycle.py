@@ -13,16 +13,16 @@ import pytest
 from agent_cycles import LEAVE, PATCH, Agent, Here, running
 from agent_state import PROVIDER, USER, Clock
 from agent_support import anyio_backend  # noqa: F401
-from qoex.agent import decide as decide_module
-from qoex.agent.cycle import CycleSettings
-from qoex.agent.entries import CycleResult
+from qoex.agent.cycle.engine import CycleSettings
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.recording import verdict_of
-from qoex.agent.task import AdmitBy, Outcome, Task, Verdict
-from qoex.agent.worker import Worker
-from qoex.equilibrium import solve
-from qoex.market import Market
-from qoex.solution import Solution, Status
+from qoex.agent.reports.entries import CycleResult
+from qoex.agent.solving import decide as decide_module
+from qoex.agent.solving.recording import verdict_of
+from qoex.agent.solving.task import AdmitBy, Outcome, Task, Verdict
+from qoex.agent.solving.worker import Worker
+from qoex.equilibrium.solver import solve
+from qoex.game.solution import Solution, Status
+from qoex.model.market import Market
 
 pytestmark = pytest.mark.anyio
 

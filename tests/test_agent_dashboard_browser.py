@@ -9,9 +9,9 @@ import pytest
 
 from agent_dashboard_fake import OPERATOR, PROVIDER, USER, FakeAgent, serving
 from agent_dashboard_page import Opened, launched, opened, require_chromium
-from qoex.agent.entries import NodeKind
-from qoex.agent.explanations import explain_node
-from qoex.phrases import column, number
+from qoex.agent.reports.entries import NodeKind
+from qoex.agent.solving.explanations import explain_node
+from qoex.text.numbers import column, number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

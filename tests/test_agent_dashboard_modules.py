@@ -11,7 +11,7 @@ import pytest
 
 from agent_dashboard_fake import FakeAgent, serving
 from agent_dashboard_page import Opened, launched, opened, require_chromium
-from qoex import phrases
+from qoex.text import numbers as phrases
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -20,7 +20,7 @@ import qoex
 from agent_dashboard_page import Opened, launched, opened, require_chromium
 from qoex.agent.storage import Store
 from qoex.agent.tokens import Role, new_token
-from qoex.phrases import number
+from qoex.text.numbers import number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from agent_cycles import small_snapshot
 from agent_state import Log
-from qoex.agent import decide as decide_module
-from qoex.agent.allocation import Allocation
-from qoex.agent.decide import decide
-from qoex.agent.snapshot import Snapshot
-from qoex.agent.task import Admission, AdmitBy, Outcome, Start, Task, Verdict
-from qoex.equilibrium import solve
+from qoex.agent.solving import decide as decide_module
+from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.decide import decide
+from qoex.agent.solving.snapshot import Snapshot
+from qoex.agent.solving.task import Admission, AdmitBy, Outcome, Start, Task, Verdict
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.market import Market
-from qoex.solution import Solution, Status
+from qoex.game.solution import Solution, Status
+from qoex.model.market import Market
 
 
 def allocation_of(snapshot: Snapshot, outcome: Outcome) -> Allocation:
@@ -249,7 +249,7 @@ def test_demands_that_a_record_names_are_turned_away_without_a_search(
 
 
 def test_where_everything_fits_nothing_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qoex.agent.turning_away.admit", None)
+    monkeypatch.setattr("qoex.agent.solving.turning_away.admit", None)
     outcome = decide(Task(small_snapshot(3), admission=Admission(by=AdmitBy.VALUE)))
     assert outcome.verdict is Verdict.DECIDED
     assert outcome.dropped == ()

@@ -10,13 +10,13 @@ import pytest
 from agent_cycles import LEAVE, PATCH, Agent, running, same_allocation
 from agent_state import PROVIDER, USER, Clock, state_bytes
 from agent_support import anyio_backend, run_sql  # noqa: F401
-from qoex.agent.entries import CycleResult
+from qoex.agent.cycle.history import KEPT_AT_HAND, History
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.history import KEPT_AT_HAND, History
-from qoex.agent.recovery import DamagedLogError
-from qoex.agent.registry import Registry
+from qoex.agent.reports.entries import CycleResult
+from qoex.agent.state.recovery import DamagedLogError
+from qoex.agent.state.registry import Registry
 from qoex.certificate import certify
-from qoex.explain import explain_provider, explain_user
+from qoex.certificate.explanation import explain_provider, explain_user
 
 pytestmark = pytest.mark.anyio
 

@@ -31,14 +31,14 @@ from agent_state import (
     state_bytes,
     user_body,
 )
-from qoex.agent import intake as intake_module
-from qoex.agent import recovery
-from qoex.agent.entries import CycleRecord, EntryKind, NewEntry, Receipt
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.intake import Intake
-from qoex.agent.ledger import Ledger
-from qoex.agent.recovery import DamagedLogError, recover, recover_registry
-from qoex.agent.registry import Registry
+from qoex.agent.reports.entries import CycleRecord, EntryKind, NewEntry, Receipt
+from qoex.agent.state import intake as intake_module
+from qoex.agent.state import recovery
+from qoex.agent.state.intake import Intake
+from qoex.agent.state.ledger import Ledger
+from qoex.agent.state.recovery import DamagedLogError, recover, recover_registry
+from qoex.agent.state.registry import Registry
 from qoex.agent.storage import Store
 
 PUT, PATCH, LEAVE = EntryKind.PUT, EntryKind.PATCH, EntryKind.LEAVE
@@ -345,7 +345,7 @@ async def test_a_report_that_breaks_the_agent_is_taken_back(
             raise ZeroDivisionError
 
         with monkeypatch.context() as patched, caplog.at_level(logging.CRITICAL):
-            patched.setattr("qoex.agent.registry.roster.Roster.heard", broken)
+            patched.setattr("qoex.agent.state.registry.roster.Roster.heard", broken)
             with pytest.raises(ZeroDivisionError):
                 await agent.put_user("mu-0")
         assert agent.live() == before

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_state import PROVIDER, START, USER, Decided
-from qoex.agent.entries import Entry, EntryKind
-from qoex.agent.ledger import Ledger, amount_micro, charge_for, money
+from qoex.agent.reports.entries import Entry, EntryKind
+from qoex.agent.state.ledger import Ledger, amount_micro, charge_for, money
 
 PROVIDERS, USERS = ("asp-0", "asp-1"), ("mu-0", "mu-1", "mu-2")
 ALL = np.ones(2, dtype=bool), np.ones(3, dtype=bool)

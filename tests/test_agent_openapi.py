@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from qoex.agent.http.app import create_api
 from qoex.agent.http.openapi import openapi_document
-from qoex.agent.lines import FORMS
+from qoex.agent.reports.lines import FORMS
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 

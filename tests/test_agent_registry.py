@@ -26,9 +26,9 @@ from agent_state import (
     state_bytes,
     user_body,
 )
-from qoex.agent.entries import EntryKind, NewEntry, NodeKind
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.registry import Registry, roster
+from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind
+from qoex.agent.state.registry import Registry, roster
 
 PUT, PATCH, LEAVE = EntryKind.PUT, EntryKind.PATCH, EntryKind.LEAVE
 EXPIRE, LINKS, SERVED = EntryKind.EXPIRE, EntryKind.LINKS, EntryKind.SERVED

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from agent_cycles import LEAVE, PATCH, Agent, Here, running
 from agent_state import PROVIDER_NAMES, USER, USER_NAMES, formed, reports
 from agent_support import anyio_backend  # noqa: F401
-from qoex.agent import decide as decide_module
-from qoex.agent.cycle import CycleSettings
-from qoex.agent.entries import CycleRecord, NewEntry
+from qoex.agent.cycle.engine import CycleSettings
+from qoex.agent.cycle.replay import Replayed, Sameness, replay
 from qoex.agent.errors import Refused
-from qoex.agent.recovery import DamagedLogError
-from qoex.agent.replay import Replayed, Sameness, replay
+from qoex.agent.reports.entries import CycleRecord, NewEntry
+from qoex.agent.solving import decide as decide_module
+from qoex.agent.solving.task import AdmitBy, Outcome, Task, Verdict
+from qoex.agent.state.recovery import DamagedLogError
 from qoex.agent.storage import Store
-from qoex.agent.task import AdmitBy, Outcome, Task, Verdict
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.market import Market
-from qoex.solution import Solution, Status
+from qoex.game.solution import Solution, Status
+from qoex.model.market import Market
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +162,7 @@ async def test_other_bits_are_found(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_another_version_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qoex.agent.recording.VERSION", "0.0.9")
+    monkeypatch.setattr("qoex.agent.solving.recording.VERSION", "0.0.9")
     async with running(path) as agent:
         await agent.providers("asp-0", compute_capacity=3.0)
         await agent.users(["mu-0"], "asp-0")

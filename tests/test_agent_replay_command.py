@@ -13,12 +13,12 @@ import pytest
 from agent_cycles import PATCH, Here, running
 from agent_state import USER
 from commands import qoex_command
-from qoex.agent import decide as decide_module
-from qoex.agent import worker as worker_module
-from qoex.agent.task import Outcome, Task, Verdict
-from qoex.equilibrium import solve
-from qoex.market import Market
-from qoex.solution import Solution
+from qoex.agent.solving import decide as decide_module
+from qoex.agent.solving import worker as worker_module
+from qoex.agent.solving.task import Outcome, Task, Verdict
+from qoex.equilibrium.solver import solve
+from qoex.game.solution import Solution
+from qoex.model.market import Market
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_what_is_no_database_is_unusable(tmp_path: Path) -> None:
 
 
 def test_without_its_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qoex.cli.agent_extra.find_spec", lambda name: None)
+    monkeypatch.setattr("qoex.cli.terminal.find_spec", lambda name: None)
     done = qoex_command("replay", "agent.db")
     assert done.exit_code == 2
     assert 'qoex replay needs the extra "agent": pip install "qoex[agent]"' in done.stderr

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from agent_state import DEMAND, PROVIDER, PROVIDER_BODY, USER, formed, reports, user_body
-from qoex.agent.entries import EntryKind
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.lines import FORMS, BulkLine, read_line, refused_form
+from qoex.agent.reports.entries import EntryKind
+from qoex.agent.reports.lines import FORMS, BulkLine, read_line, refused_form
 
 PUT, PATCH = EntryKind.PUT, EntryKind.PATCH
 

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from commands import qoex_command
-from qoex.agent.settings import Settings, is_loopback, load_settings, unknown_variables
-from qoex.agent.settings_text import settings_text
+from qoex.agent.settings import (
+    Settings,
+    is_loopback,
+    load_settings,
+    settings_text,
+    unknown_variables,
+)
 from qoex.errors import InvalidInputError
 
 

@@ -18,10 +18,10 @@ from agent_state import (
     histories,
     user_body,
 )
-from qoex.agent.entries import EntryKind
-from qoex.agent.registry import Registry
-from qoex.agent.snapshot import Snapshot
-from qoex.market import Market
+from qoex.agent.reports.entries import EntryKind
+from qoex.agent.solving.snapshot import Snapshot
+from qoex.agent.state.registry import Registry
+from qoex.model.market import Market
 from qoex.scenario.resolve import market as market_of_scenario
 from qoex.scenario.tables import ScenarioTables
 

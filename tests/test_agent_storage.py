@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
 from agent_support import START, cycle, entries, entry, run_sql
-from qoex.agent.entries import CycleResult, Entry, EntryKind, NodeKind
+from qoex.agent.reports.entries import CycleResult, Entry, EntryKind, NodeKind
 from qoex.agent.storage import Checkpoint, StorageError, Store
 from qoex.agent.storage.blobs import PART_BYTES
 from qoex.agent.storage.log import BATCH

@@ -146,7 +146,7 @@ def test_an_empty_list_says_so(sqlite_database: str) -> None:
 def test_without_its_packages_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("qoex.cli.agent_extra.find_spec", lambda name: None)
+    monkeypatch.setattr("qoex.cli.terminal.find_spec", lambda name: None)
     done = qoex_command("token", "list")
     assert done.exit_code == 2
     assert done.stderr == ('error: qoex token needs the extra "agent": pip install "qoex[agent]"\n')

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoex.agent.entries import NodeKind
+from qoex.agent.reports.entries import NodeKind
 from qoex.agent.tokens import Role, Token, new_token, secret_digest
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoex.admission import admit
-from qoex.agent import turning_away
-from qoex.agent.task import Admission, AdmitBy
-from qoex.agent.turning_away import SEARCHED, turned_away
-from qoex.feasibility import capacity_factor
-from qoex.market import Market
+from qoex.agent.solving import turning_away
+from qoex.agent.solving.task import Admission, AdmitBy
+from qoex.agent.solving.turning_away import SEARCHED, turned_away
+from qoex.model.admission import admit
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import Market
 
 
 def crowded(seed: int, providers: int, users: int, load: float, absent: float = 0.2) -> Market:

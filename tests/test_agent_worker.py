@@ -18,10 +18,10 @@ import pytest
 
 from agent_cycles import small_snapshot
 from agent_support import anyio_backend  # noqa: F401
-from qoex.agent.channel import Channel, ChannelClosed
-from qoex.agent.decide import decide
-from qoex.agent.task import Start, Task, Verdict
-from qoex.agent.worker import Worker
+from qoex.agent.solving.channel import Channel, ChannelClosed
+from qoex.agent.solving.decide import decide
+from qoex.agent.solving.task import Start, Task, Verdict
+from qoex.agent.solving.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -40,10 +40,12 @@ async def worker(**options: int) -> AsyncIterator[Worker]:
 
 def is_running(pid: int) -> bool:
     """Whether a process is there, and more than an entry that waits for its parent."""
+    # Its parent cannot tell that it ended until the last of its threads has.
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        threads = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
+        return Path(f"/proc/{pid}").exists()
+    return any(text.rpartition(")")[2].split()[0] != "Z" for text in threads)
 
 
 def ends(pid: int) -> bool:
@@ -213,8 +215,8 @@ async def test_whoever_is_cancelled_leaves_no_process_at_work() -> None:
 
 AGENT = """
 import asyncio, sys
-import qoex.agent.cycle, qoex.agent.history, qoex.agent.replay
-from qoex.agent.worker import Worker
+import qoex.agent.cycle.engine, qoex.agent.cycle.history, qoex.agent.cycle.replay
+from qoex.agent.solving.worker import Worker
 
 async def main():
     worker = Worker()

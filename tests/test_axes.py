@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qoex import qoe
 from qoex.errors import ScenarioError
 from qoex.experiments.axes import AXES, restrict
-from qoex.market import ARRAY_FIELDS, PAIR_FIELDS, PROVIDER_FIELDS, Market
-from qoex.sampling import sample_scenario
+from qoex.model import qoe
+from qoex.model.market import ARRAY_FIELDS, PAIR_FIELDS, PROVIDER_FIELDS, Market
 from qoex.scenario import Scenario
+from qoex.scenario.sampling import sample_scenario
 
 SCENARIO = sample_scenario(2, 3, np.random.default_rng(4))
 BEFORE = SCENARIO.market()

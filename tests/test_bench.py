@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import qoex.benchmark.measure as measure
+import qoex.experiments.speed.measure as measure
 from commands import qoex_command
-from qoex.benchmark import GOALS, run_benchmark
-from qoex.benchmark.markets import changed_demands
-from qoex.benchmark.parts import measure_parts
-from qoex.benchmark.streaming import Streaming
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.feasibility import capacity_factor
-from qoex.large.sampling import sample_large_market
-from qoex.market import ARRAY_FIELDS
+from qoex.experiments.speed import GOALS, run_benchmark
+from qoex.experiments.speed.markets import changed_demands
+from qoex.experiments.speed.parts import measure_parts
+from qoex.experiments.speed.streaming import Streaming
+from qoex.files.parquet.sampling import sample_large_market
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import ARRAY_FIELDS
 
 KEYS = {
     "cold_passes", "warm_passes", "cold_sweeps", "warm_sweeps", "regret_relative", "kkt_residual",
@@ -117,7 +117,7 @@ def test_one_user_in_a_hundred_changes(providers: int, users: int, count: int) -
 
 
 def test_a_market_without_room_for_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qoex.benchmark.markets._MOST_LOAD", 0.0)
+    monkeypatch.setattr("qoex.experiments.speed.markets._MOST_LOAD", 0.0)
     with pytest.raises(InvalidInputError, match="3 users has no room for other demands"):
         changed_demands(sample_large_market(2, 3, 0, feasible=True), 0)
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from markets import FAMILIES, Family, random_market
-from qoex.best_reply import BestReply, best_reply, best_reply_equilibrium, regret
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.market import BoolArray, FloatArray, Market
-from qoex.provider import answer_rewards
-from qoex.sampling import sample_scenario
-from qoex.solution import Regime, Solution, Status
+from qoex.game.best_response import BestReply, best_reply, best_reply_equilibrium, regret
+from qoex.game.provider import answer_rewards
+from qoex.game.solution import Regime, Solution, Status
+from qoex.model.market import BoolArray, FloatArray, Market
+from qoex.scenario.sampling import sample_scenario
 
 # Sums over users and the search for p leave a few hundred roundings, of numbers up to a thousand.
 UTILITY_TOLERANCE = 1e-11
@@ -329,7 +329,7 @@ from qoex.kernels import interpret
 interpret()
 import numpy as np
 from markets import random_market
-from qoex.best_reply import best_reply_equilibrium
+from qoex.game.best_response import best_reply_equilibrium
 market = random_market(np.random.default_rng(12), 2, 3, "tight")
 print(best_reply_equilibrium(market).rewards.tolist(), "numba" in sys.modules)
 """

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from markets import random_market
-from qoex.best_reply import regret
-from qoex.equilibrium import solve
+from qoex.data.paper_case import table_iv_market
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
 from qoex.experiments.appendix_a.bounds import Gaps, Theorem
-from qoex.market import FloatArray, Market
-from qoex.perturbation import Constant, Diminishing
-from qoex.provider import answer_rewards
-from qoex.settle import user_utility
-from qoex.table_v import table_iv_market
+from qoex.game.best_response import regret
+from qoex.game.outcome import user_utility
+from qoex.game.provider import answer_rewards
+from qoex.mechanisms.dual_perturbation import Constant, Diminishing
+from qoex.model.market import FloatArray, Market
 
 POSITIVE = st.floats(1e-3, 1e3)
 

@@ -25,10 +25,10 @@ from qoex.calibration.identifiability import judge
 from qoex.calibration.search import Fit, Problem
 from qoex.calibration.start import starting_markets
 from qoex.calibration.unknowns import SOUGHT, unknowns_of
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.market import FloatArray, Market
-from qoex.solution import Regime, Solution, Status
+from qoex.game.solution import Regime, Solution, Status
+from qoex.model.market import FloatArray, Market
 
 NAN = np.nan
 SEARCH = import_module("qoex.calibration.search")

@@ -18,8 +18,8 @@ from qoex.calibration import Inference, infer_parameters, table_v_observations
 from qoex.cli import inference as command
 from qoex.cli.inference import inference_data
 from qoex.cli.inference_view import inference_view
-from qoex.files import read_market
-from qoex.table_v import TABLE_V
+from qoex.data.paper_case import TABLE_V
+from qoex.files.market_files import read_market
 
 SEARCH = import_module("qoex.calibration.search")
 TABLE = Path(str(import_module("importlib.resources").files("qoex") / "data" / "table_v.csv"))

@@ -13,9 +13,9 @@ import pytest
 from markets import random_market
 from observed_tables import HEADER, ROWS, seen, write_table
 from qoex.calibration import Observations, read_observations, table_v_observations
-from qoex.equilibrium import solve
+from qoex.data.paper_case import TABLE_V
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError, ScenarioError
-from qoex.table_v import TABLE_V
 
 NAN = np.nan
 

@@ -11,12 +11,12 @@ import pytest
 
 from qoex.calibration import FitStatus, Inference, Verdict, infer_parameters, table_v_observations
 from qoex.certificate import certify
-from qoex.files import read_scenario
-from qoex.qoe import BITS_PER_MHZ_MS, BITS_PER_TOKEN, accuracy_cost, to_decibels
-from qoex.sampling import TABLE_III
+from qoex.data.paper_case import compare_with_table_v
+from qoex.files.market_files import read_scenario
+from qoex.game.solution import Regime
+from qoex.model.qoe import BITS_PER_MHZ_MS, BITS_PER_TOKEN, accuracy_cost, to_decibels
 from qoex.scenario import Scenario
-from qoex.solution import Regime
-from qoex.table_v import compare_with_table_v
+from qoex.scenario.sampling import TABLE_III
 
 FORGOTTEN = np.nan
 

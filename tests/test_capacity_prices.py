@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from markets import Family, random_market
-from qoex.capacity_prices import PriceSystem
-from qoex.evaluation import Conduct, Point
-from qoex.market import FloatArray
-from qoex.population import Here, Population
-from qoex.pull import pull
+from qoex.equilibrium.evaluation import Conduct, Point
+from qoex.equilibrium.population import Here, Population
+from qoex.equilibrium.price_impact import pull
+from qoex.equilibrium.price_system import PriceSystem
+from qoex.model.market import FloatArray
 
 
 def point_in(system: PriceSystem, rng: np.random.Generator) -> Point:

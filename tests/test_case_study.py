@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qoex.data.paper_case import table_iv_market
 from qoex.experiments import case_study
 from qoex.experiments.case_study import CaseStudy
 from qoex.experiments.runners import LocalRunner
 from qoex.experiments.running import run_studies
 from qoex.experiments.tables import read_manifest, read_table
-from qoex.table_v import table_iv_market
 
 # Table V of the paper, read again: f (TFLOPS), B (MHz), R and Q (ms) by provider and user.
 PRINTED = {

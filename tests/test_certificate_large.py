@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 import qoex.certificate
 from certificate_cases import KINDS, off_equilibrium, random_market, settled
 from qoex.certificate import Certificate, certify, large
+from qoex.certificate.explanation import explain_user
 from qoex.certificate.lines import price_lines
 from qoex.certificate.passes import FirstPass, first_pass, merged, second_pass
 from qoex.certificate.verdict import Verdict, conclude, summarise
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.explain import explain_user
-from qoex.feasibility import capacity_factor
-from qoex.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
-from qoex.solution import Regime, Solution
+from qoex.game.solution import Regime, Solution
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
 
 # The accuracy of a search; a bound below this is not followed by one.
 SURE = 1e-12
@@ -420,9 +420,9 @@ from qoex import kernels
 if sys.argv[1] == "interpret":
     kernels.interpret()
 import qoex.certificate
-from qoex.market import Market
-from qoex.settle import settle
-from qoex.solution import Status
+from qoex.model.market import Market
+from qoex.game.outcome import settle
+from qoex.game.solution import Status
 rng = np.random.default_rng(2)
 pairs = 2, 30
 market = Market(work=rng.uniform(50, 1000, pairs), traffic=rng.uniform(5, 60, pairs),

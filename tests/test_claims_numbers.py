@@ -11,9 +11,9 @@ import pytest
 
 from claim_tables import around, case_table, found_by, sweep_table
 from qoex.experiments.claims import Verdict
-from qoex.experiments.claims.case import Extreme, Printed
 from qoex.experiments.claims.levels import Endpoints, FullUse, Peak, Range, Within
 from qoex.experiments.claims.reductions import Reduction
+from qoex.experiments.claims.section_vi_b import Extreme, Printed
 from qoex.experiments.claims.verdict import matches
 from qoex.experiments.intervals import Estimate
 

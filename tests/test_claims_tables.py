@@ -10,14 +10,15 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from qoex import equilibrium, schemes
+from qoex.data.paper_case import TABLE_V, table_iv_market
+from qoex.equilibrium import solver as equilibrium
 from qoex.experiments.case_study import CaseStudy
 from qoex.experiments.claims import CLAIMS, Judged, Verdict, judge
 from qoex.experiments.intervals import Estimate
 from qoex.experiments.paper import paper_sweeps
 from qoex.experiments.study import Study
-from qoex.sampling import TABLE_III, sample_scenario
-from qoex.table_v import TABLE_V, table_iv_market
+from qoex.mechanisms import schemes
+from qoex.scenario.sampling import TABLE_III, sample_scenario
 
 SEEDS = 5
 USERS = (5, 10, 15, 20, 25)

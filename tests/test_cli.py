@@ -12,9 +12,9 @@ from rich.cells import cell_len
 
 import qoex
 from commands import crowded_market, qoex_command, sampled, small_market
-from qoex.files import read_market, write_market
-from qoex.schemes import SCHEMES
-from qoex.solution_file import KEYS
+from qoex.files.market_files import read_market, write_market
+from qoex.files.solution_json import KEYS
+from qoex.mechanisms.schemes import SCHEMES
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from commands import crowded_market, qoex_command, sampled, small_market
-from qoex.equilibrium import solve
-from qoex.files import read_market, write_market
-from qoex.market import Market
+from qoex.equilibrium.solver import solve
+from qoex.files.market_files import read_market, write_market
+from qoex.model.market import Market
 
 SHORTAGE = (
     "error: the market cannot be served: asp-1 is short of {compute} TFLOPS of compute and "
@@ -65,7 +65,9 @@ def test_a_market_that_cannot_be_served_is_told_in_one_line(crowded: Path) -> No
 def test_not_solved_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "market.json"
     write_market(sampled(5, 25), path)
-    monkeypatch.setattr(import_module("qoex.equilibrium"), "solve", partial(solve, max_sweeps=1))
+    monkeypatch.setattr(
+        import_module("qoex.equilibrium.solver"), "solve", partial(solve, max_sweeps=1)
+    )
     sentence = "Not solved: the step limit was reached before the conditions held."
     for arguments in (["solve", path, "--json", "-"], ["explain", path, "mu-1"]):
         result = qoex_command(*arguments)
@@ -149,7 +151,7 @@ def test_an_interrupt_is_quiet(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(market: Market) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_module("qoex.equilibrium"), "solve", interrupted)
+    monkeypatch.setattr(import_module("qoex.equilibrium.solver"), "solve", interrupted)
     result = qoex_command("solve", small, "--json", small.parent / "x.json")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
     assert not (small.parent / "x.json").exists()

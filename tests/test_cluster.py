@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from distributed import Client, KilledWorker, LocalCluster
 
-import qoex.cluster
+import qoex.cluster.connection
 from commands import qoex_command
 from qoex.errors import UnavailableClusterError
 from qoex.experiments import cluster as module
@@ -219,7 +219,7 @@ def refused_port() -> str:
 def test_a_scheduler_that_does_not_answer_is_one_sentence(
     kind: str, mute: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qoex.cluster, "_PATIENCE", 0.5)
+    monkeypatch.setattr(qoex.cluster.connection, "_PATIENCE", 0.5)
     address = mute if kind == "mute" else refused_port()
     file = tmp_path / "small.toml"
     file.write_text('vary = "users"\nvalues = [2]\nschemes = ["token"]\n', encoding="utf-8")
@@ -233,7 +233,7 @@ def test_inside_a_notebook_s_loop_it_is_the_same_sentence(monkeypatch: pytest.Mo
     async def cell() -> None:
         ClusterRunner(refused_port())
 
-    monkeypatch.setattr(qoex.cluster, "_PATIENCE", 0.1)
+    monkeypatch.setattr(qoex.cluster.connection, "_PATIENCE", 0.1)
     with pytest.raises(UnavailableClusterError, match="no Dask scheduler answers at "):
         asyncio.run(cell())
 

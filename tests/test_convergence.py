@@ -11,16 +11,22 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
 from qoex.experiments.appendix_a import rows as convergence_rows
 from qoex.experiments.appendix_a.convergence import Convergence, appendix_studies
 from qoex.experiments.appendix_a.rows import ALGORITHM_1, SOLVER
 from qoex.experiments.paper import AMPLE, paper_sweeps
 from qoex.experiments.study import Row
-from qoex.market import Market
-from qoex.perturbation import Constant, Diminishing, Quantised, StepRule, dual_perturbation
-from qoex.solution import Solution, Status
+from qoex.game.solution import Solution, Status
+from qoex.mechanisms.dual_perturbation import (
+    Constant,
+    Diminishing,
+    Quantised,
+    StepRule,
+    dual_perturbation,
+)
+from qoex.model.market import Market
 
 NEVER = -1.0  # a threshold that no change of utilities is below
 

@@ -9,10 +9,10 @@ import pytest
 from rich.table import Table
 
 from qoex.cli.demo import INFERRED, demo_view
-from qoex.equilibrium import solve
+from qoex.data.paper_case import TABLE_V, compare_with_table_v, table_iv_market
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.market import Market
-from qoex.table_v import TABLE_V, compare_with_table_v, table_iv_market
+from qoex.model.market import Market
 
 
 def cells(table: Table) -> list[list[str]]:

@@ -20,8 +20,7 @@ import pytest
 
 import agent_http
 from commands import qoex_command
-from qoex.agent.settings import PREFIX, Settings, load_settings
-from qoex.agent.settings_text import settings_text
+from qoex.agent.settings import PREFIX, Settings, load_settings, settings_text
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

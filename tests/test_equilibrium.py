@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from markets import FAMILIES, Family, random_market, two_users
-from qoex.best_reply import best_reply_equilibrium, regret
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.feasibility import capacity_factor
-from qoex.market import FloatArray, Market
-from qoex.solution import Regime, Solution, Status
+from qoex.game.best_response import best_reply_equilibrium, regret
+from qoex.game.solution import Regime, Solution, Status
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import FloatArray, Market
 
 # What the issue of exactness asks for, and what is promised in the documentation.
 RELATIVE = 1e-8

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from qoex.certificate import certify
-from qoex.equilibrium import solve
-from qoex.explain import explain_provider, explain_user
-from qoex.market import Market
-from qoex.settle import settle
-from qoex.solution import Regime, Status
+from qoex.certificate.explanation import explain_provider, explain_user
+from qoex.equilibrium.solver import solve
+from qoex.game.outcome import settle
+from qoex.game.solution import Regime, Status
+from qoex.model.market import Market
 
 CASE = {
     "work": [[200.0, 120.0]],

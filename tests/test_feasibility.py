@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from markets import random_market
 from qoex.errors import InfeasibleMarketError
-from qoex.feasibility import capacity_factor, floor_terms, require_feasible
+from qoex.model.feasibility import capacity_factor, floor_terms, require_feasible
 
 
 @settings(deadline=None, max_examples=40)

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from any_market import markets
-from qoex.arrays_file import arrays_from_market, json_text, market_from_arrays, parse_json
 from qoex.errors import InvalidInputError, ScenarioError
-from qoex.files import (
+from qoex.files.arrays_json import arrays_from_market, json_text, market_from_arrays, parse_json
+from qoex.files.market_files import (
     read_market,
     read_market_and_tokens,
     read_scenario,
@@ -25,7 +25,7 @@ from qoex.files import (
     write_market,
     write_scenario,
 )
-from qoex.market import Market
+from qoex.model.market import Market
 from qoex.scenario import Defaults, Demand, Provider, Scenario, User
 
 in_a_folder = settings(
@@ -428,8 +428,8 @@ def test_reading_arrays_does_not_import_pydantic(tmp_path: Path, market: Market)
     path = tmp_path / "m.json"
     write_market(market, path)
     program = (
-        "import sys, qoex.files\n"
-        f"qoex.files.write_market(qoex.files.read_market({str(path)!r}), {str(path)!r})\n"
+        "import sys, qoex.files.market_files as files\n"
+        f"files.write_market(files.read_market({str(path)!r}), {str(path)!r})\n"
         "sys.exit('pydantic' in sys.modules or 'scipy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)

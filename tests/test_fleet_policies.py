@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from qoex.client.results import Pair
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.fleet import EVERY_CYCLE, HOURLY, NEVER, FleetSettings, Score, World
 from qoex.fleet.policies import Allocation, Holders, worth
-from qoex.market import Market
-from qoex.solution import Solution
+from qoex.game.solution import Solution
+from qoex.model.market import Market
 
 
 def pair(provider: str, user: str, reward: float, compute: float, bandwidth: float) -> Pair:

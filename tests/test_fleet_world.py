@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoex.errors import InvalidInputError
-from qoex.feasibility import capacity_factor
 from qoex.fleet import FleetSettings, World
 from qoex.fleet.reporter import Reporter
 from qoex.fleet.world import reflected
-from qoex.sampling import TABLE_III
+from qoex.model.feasibility import capacity_factor
+from qoex.scenario.sampling import TABLE_III
 
 LIVELY = FleetSettings(
     users=12,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import qoex.benchmark.measure as bench
+import qoex.experiments.speed.measure as bench
 
 # The benchmark is no part of the package; it lies beside the others.
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))

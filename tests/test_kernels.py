@@ -13,7 +13,7 @@ import pytest
 
 from markets import Family, random_market
 from qoex import kernels
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 
 INTERPRETED = """
 import json, sys
@@ -22,7 +22,7 @@ from markets import random_market
 from qoex.kernels import interpret
 
 interpret()
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 
 solution = solve(random_market(np.random.default_rng(3), 2, 5, sys.argv[1]))
 assert "numba" not in sys.modules

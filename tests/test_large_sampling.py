@@ -9,20 +9,22 @@ import pytest
 
 from commands import qoex_command
 from qoex.errors import InvalidInputError
-from qoex.feasibility import capacity_factor
-from qoex.files import read_market
-from qoex.large import BLOCK, MarketDirectory, market_of
-from qoex.large.sampling import sample_large_market, sample_market_directory
-from qoex.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
-from qoex.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
+from qoex.files.market_files import read_market
+from qoex.files.parquet import BLOCK, MarketDirectory, market_of
+from qoex.files.parquet.sampling import sample_large_market, sample_market_directory
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
+from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
 
 M = 2 * BLOCK + 300
 
 # Draws a market of 264 MB and reads it, and prints by how much memory grew in either (MiB).
 BOUNDED = """
 import resource, sys
-from qoex.large import MarketDirectory, directory, writer
-from qoex.large.sampling import sample_market_directory
+from qoex.files.parquet import directory
+from qoex.files.parquet import writer
+from qoex.files.parquet import MarketDirectory
+from qoex.files.parquet.sampling import sample_market_directory
 directory._READ_BYTES = writer._FILE_BYTES = 1 << 24
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

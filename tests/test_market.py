@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qoex.errors import InvalidInputError
-from qoex.market import ARRAY_FIELDS, Market
+from qoex.model.market import ARRAY_FIELDS, Market
 
 
 def arguments() -> dict[str, Any]:

@@ -15,15 +15,15 @@ from any_market import markets
 from market_files import Frame, changed, refusal, same, small_market, stored
 from markets import random_market
 from qoex.errors import InvalidInputError
-from qoex.files import read_market, write_market
-from qoex.large import (
+from qoex.files.market_files import read_market, write_market
+from qoex.files.parquet import (
     BLOCK,
     MarketDirectory,
     directory,
     market_of,
     write_market_directory,
 )
-from qoex.market import Market
+from qoex.model.market import Market
 
 in_a_folder = settings(
     max_examples=50,

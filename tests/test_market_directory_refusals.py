@@ -11,8 +11,8 @@ import pytest
 
 from market_files import Frame, changed, number_in, refusal, same, small_market, stored
 from qoex.errors import InvalidInputError, ScenarioError
-from qoex.large import BLOCK, Chunk, MarketDirectory, directory
-from qoex.market import PAIR_FIELDS, USER_FIELDS, Market
+from qoex.files.parquet import BLOCK, Chunk, MarketDirectory, directory
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, Market
 
 
 @pytest.fixture

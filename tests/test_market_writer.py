@@ -9,7 +9,7 @@ import pytest
 
 from markets import random_market
 from qoex.errors import InvalidInputError
-from qoex.large import (
+from qoex.files.parquet import (
     BLOCK,
     Chunk,
     MarketDirectory,
@@ -20,7 +20,7 @@ from qoex.large import (
     write_market_directory,
     writer,
 )
-from qoex.market import PAIR_FIELDS, USER_FIELDS, Market
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, Market
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoex import schemes
 from qoex.certificate import certify
 from qoex.errors import InfeasibleMarketError, InvalidInputError, UnavailableSchemeError
 from qoex.experiments import measure as measuring
 from qoex.experiments.measure import MEASURED, SchemeCase, measure
-from qoex.feasibility import require_feasible
-from qoex.market import Market
-from qoex.sampling import sample_scenario
-from qoex.schemes import SCHEMES
-from qoex.solution import Regime, Solution, Status
+from qoex.game.solution import Regime, Solution, Status
+from qoex.mechanisms import schemes
+from qoex.mechanisms.schemes import SCHEMES
+from qoex.model.feasibility import require_feasible
+from qoex.model.market import Market
+from qoex.scenario.sampling import sample_scenario
 
 SCENARIO = sample_scenario(2, 5, np.random.default_rng(2), feasible=True)
 MARKET, TOKENS = SCENARIO.market(), SCENARIO.tokens()

@@ -6,10 +6,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from qoex.market import FloatArray, Market
-from qoex.metrics import Metrics, price_of_anarchy, score, welfare_of
-from qoex.settle import provider_utility, user_utility
-from qoex.solution import CapacityState, Regime, Solution, Status
+from qoex.game.metrics import Metrics, price_of_anarchy, score, welfare_of
+from qoex.game.outcome import provider_utility, user_utility
+from qoex.game.solution import CapacityState, Regime, Solution, Status
+from qoex.model.market import FloatArray, Market
 
 
 def small_market() -> Market:

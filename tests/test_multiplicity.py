@@ -8,13 +8,14 @@ import pytest
 
 from certificate_cases import KINDS, random_market, settled
 from markets import two_users
-from qoex import multiplicity
-from qoex.best_reply import best_reply_equilibrium
-from qoex.certificate import CERTIFIED, Certificate, certify
-from qoex.equilibrium import solve
-from qoex.market import FloatArray, Market
-from qoex.multiplicity import DIFFERENT_QOE, certify_with_multiplicity
-from qoex.solution import Regime, Solution
+from qoex.certificate import CERTIFIED, Certificate
+from qoex.certificate import certify as certify_conditions
+from qoex.equilibrium import multiplicity
+from qoex.equilibrium.multiplicity import DIFFERENT_QOE, certify
+from qoex.equilibrium.solver import solve
+from qoex.game.best_response import best_reply_equilibrium
+from qoex.game.solution import Regime, Solution
+from qoex.model.market import FloatArray, Market
 
 # The rewards of theory section 6 are printed to five decimals.
 PRINTED = 0.5e-5
@@ -42,7 +43,7 @@ def verify(market: Market, solution: Solution, certificate: Certificate) -> None
     """The witness is an equilibrium, and another one."""
     witness = certificate.witness
     assert witness is not None
-    assert certify(market, witness).holds()
+    assert certify_conditions(market, witness).holds()
     difference = np.abs(witness.qoe - solution.qoe)
     assert (difference > DIFFERENT_QOE * market.latency_budget).any()
     assert certificate.holds()
@@ -59,12 +60,15 @@ def test_use_with_capacity_to_spare(use: float) -> None:
 @pytest.mark.parametrize("rewards", PRINTED_EQUILIBRIA)
 def test_the_printed_rewards_are_equilibria(use: float, rewards: tuple[float, float]) -> None:
     market = two_users(0.95 * use)
-    assert certify(market, settled(market, np.array([rewards]))).relative_regret <= PRINTED_REGRET
+    assert (
+        certify_conditions(market, settled(market, np.array([rewards]))).relative_regret
+        <= PRINTED_REGRET
+    )
     # With the second reward as exact as the first determines it, the equilibrium is exact too.
     exact = at_full_use(market, rewards[0])
     slope = np.sqrt(market.work[0, 0] * exact[0, 1] / market.work[0, 1] / exact[0, 0])
     assert exact[0, 1] == pytest.approx(rewards[1], rel=0, abs=PRINTED * (1.0 + slope))
-    certificate = certify_with_multiplicity(market, settled(market, exact))
+    certificate = certify(market, settled(market, exact))
     assert certificate.holds()
     assert certificate.compute_regime == (Regime.PINNED,)
     assert certificate.unique is False
@@ -74,9 +78,7 @@ def test_the_printed_rewards_are_equilibria(use: float, rewards: tuple[float, fl
 def test_the_continuum_has_ends(use: float) -> None:
     market = two_users(0.95 * use)
     for reward in (0.10, 0.16):
-        certificate = certify_with_multiplicity(
-            market, settled(market, at_full_use(market, reward))
-        )
+        certificate = certify(market, settled(market, at_full_use(market, reward)))
         assert certificate.compute_regime == (Regime.PINNED,)
         assert certificate.regret > 1e-3
         assert not certificate.holds()
@@ -87,7 +89,7 @@ def test_the_continuum_has_ends(use: float) -> None:
 def test_the_canonical_equilibrium_lies_in_the_continuum(use: float) -> None:
     market = two_users(0.95 * use)
     solution = solve(market)
-    certificate = certify_with_multiplicity(market, solution)
+    certificate = certify(market, solution)
     assert certificate.unique is False
     verify(market, solution, certificate)
     first = sorted(rewards[0] for rewards in PRINTED_EQUILIBRIA)
@@ -100,7 +102,7 @@ def test_the_canonical_equilibrium_lies_in_the_continuum(use: float) -> None:
 @pytest.mark.parametrize(("factor", "regime"), [(1.1, Regime.SLACK), (0.6, Regime.BINDING)])
 def test_no_other_equilibrium_away_from_the_kink(use: float, factor: float, regime: Regime) -> None:
     market = two_users(factor * use)
-    certificate = certify_with_multiplicity(market, solve(market))
+    certificate = certify(market, solve(market))
     assert certificate.compute_regime == (regime,)
     assert certificate.unique is True
     assert certificate.witness is None
@@ -113,7 +115,7 @@ def test_a_single_user_shares_the_kink_with_nobody(use: float) -> None:
     alone = alone.replace(compute_capacity=[0.95 * needed])
     solution = solve(alone)
     assert solution.compute_state.regime == (Regime.PINNED,)
-    assert certify_with_multiplicity(alone, solution).unique is True
+    assert certify(alone, solution).unique is True
 
 
 def test_users_at_their_bounds_do_not_share_it_either(use: float) -> None:
@@ -122,7 +124,7 @@ def test_users_at_their_bounds_do_not_share_it_either(use: float) -> None:
     market = market.replace(reward_min=[0.0, fixed], reward_max=[10.0, fixed])
     solution = solve(market)
     assert solution.compute_state.regime == (Regime.PINNED,)
-    certificate = certify_with_multiplicity(market, solution)
+    certificate = certify(market, solution)
     assert certificate.holds()
     assert certificate.unique is True
 
@@ -132,7 +134,7 @@ def test_a_market_too_large_to_search_is_not_determined(
 ) -> None:
     market = two_users(0.95 * use)
     monkeypatch.setattr(multiplicity, "_LARGEST_SEARCH", 1)
-    certificate = certify_with_multiplicity(market, solve(market))
+    certificate = certify(market, solve(market))
     assert certificate.holds()
     assert certificate.unique is None
 
@@ -163,7 +165,7 @@ def test_a_marginal_pair(others: int, unique: bool | None) -> None:
     solution = solve(market)
     assert solution.qoe[0, -1] == pytest.approx(0.0, abs=1e-9 * 600.0)
     assert solution.rewards[0, -1] == pytest.approx(market.profit_factor[-1], rel=1e-9)
-    certificate = certify_with_multiplicity(market, solution)
+    certificate = certify(market, solution)
     assert certificate.holds()
     assert certificate.compute_regime == (Regime.BINDING,)
     assert certificate.unique is unique
@@ -195,7 +197,7 @@ def test_random_markets(kind: str) -> None:
         rng = np.random.default_rng([KINDS.index(kind), seed])
         market = random_market(rng, kind)
         solution = solve(market)
-        certificate = certify_with_multiplicity(market, solution)
+        certificate = certify(market, solution)
         assert certificate.holds()
         found[certificate.unique] += 1
         if shared_kinks(market, solution):
@@ -215,10 +217,10 @@ def test_random_markets(kind: str) -> None:
 def test_the_tolerance_is_that_of_the_certificate(use: float) -> None:
     market = two_users(0.95 * use)
     near = settled(market, solve(market).rewards * (1.0 + 1e-6))
-    assert not certify(market, near).holds(CERTIFIED)
-    assert certify_with_multiplicity(market, near).unique is None
+    assert not certify_conditions(market, near).holds(CERTIFIED)
+    assert certify(market, near).unique is None
     # Here it binds, by a price of 2e-6 above the cost: as good as pinned to this tolerance.
-    assert certify_with_multiplicity(market, near, tolerance=1e-4).unique is False
+    assert certify(market, near, tolerance=1e-4).unique is False
 
 
 def test_a_rough_solution_is_no_second_equilibrium(use: float) -> None:
@@ -229,7 +231,7 @@ def test_a_rough_solution_is_no_second_equilibrium(use: float) -> None:
     # So rough that the price counts as the cost. Whatever is tried, users come back to the one
     # equilibrium there is, and that differs from the rough solution by its roughness alone.
     tolerance = 0.3
-    certificate = certify_with_multiplicity(market, rough, tolerance=tolerance)
+    certificate = certify(market, rough, tolerance=tolerance)
     assert certificate.holds(tolerance)
     assert not certificate.holds()
     assert (np.abs(rough.qoe - exact.qoe) > DIFFERENT_QOE * market.latency_budget).any()
@@ -240,7 +242,7 @@ def test_a_rough_solution_is_no_second_equilibrium(use: float) -> None:
 def test_progress_is_passed_on(use: float) -> None:
     market = two_users(use)
     seen: list[float] = []
-    certify_with_multiplicity(market, solve(market), progress=seen.append)
+    certify(market, solve(market), progress=seen.append)
     assert seen == [1.0]
 
 
@@ -250,16 +252,16 @@ from qoex import kernels
 kernels.interpret()
 import sys
 import numpy as np
-from qoex.equilibrium import solve
-from qoex.market import Market
-from qoex.multiplicity import certify_with_multiplicity
+from qoex.equilibrium.solver import solve
+from qoex.model.market import Market
+from qoex.equilibrium.multiplicity import certify
 market = Market(work=[[200.0, 120.0, 80.0], [90.0, 40.0, 70.0]], traffic=np.full((2, 3), 5.0),
     latency_budget=np.full((2, 3), 600.0), compute_cost=[21.0, 24.0], bandwidth_cost=[0.15, 0.15],
     compute_capacity=[100.0, 100.0], bandwidth_capacity=[500.0, 500.0], profit_factor=[370.0] * 3,
     reward_min=[0.0] * 3, reward_max=[10.0] * 3)
 use = solve(market).compute_state.use
 market = market.replace(compute_capacity=use * [0.97, 2.0])
-print(certify_with_multiplicity(market, solve(market)).unique, "numba" in sys.modules)
+print(certify(market, solve(market)).unique, "numba" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

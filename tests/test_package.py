@@ -11,10 +11,9 @@ import qoex
 
 def test_every_public_name_is_there() -> None:
     assert sorted(qoex.__all__) == sorted(set(qoex.__all__))
-    assert set(qoex.__all__) == set(qoex._HOMES)
     for name in qoex.__all__:
         assert getattr(qoex, name) is getattr(qoex, name)
-    assert set(qoex.__all__) < set(dir(qoex))
+    assert set(qoex.__all__) <= set(dir(qoex))
 
 
 def test_no_public_name_is_that_of_a_module() -> None:
@@ -25,5 +24,5 @@ def test_no_public_name_is_that_of_a_module() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(AttributeError, match="module 'qoex' has no attribute 'nonsense'"):
-        _ = qoex.nonsense
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = qoex.nonsense  # type: ignore[attr-defined]

@@ -7,12 +7,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from qoex.data.paper_case import table_iv_market
 from qoex.experiments.paper import AMPLE, SCHEME_CASES, paper_sweeps
 from qoex.experiments.sweep import Sweep
-from qoex.feasibility import capacity_factor
-from qoex.sampling import TABLE_III, sample_scenario
-from qoex.schemes import TOTAL_REWARD
-from qoex.table_v import table_iv_market
+from qoex.mechanisms.schemes import TOTAL_REWARD
+from qoex.model.feasibility import capacity_factor
+from qoex.scenario.sampling import TABLE_III, sample_scenario
 
 SWEEPS = {sweep.name: sweep for sweep in paper_sweeps()}
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qoex.kernels import BLOCK
-from qoex.partial_sums import Node, blocks_of, join, reduce_blocks
+from qoex.kernels.block_sums import Node, blocks_of, join, reduce_blocks
 
 
 @given(

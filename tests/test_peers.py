@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qoex.equilibrium import solve
-from qoex.market import Market
+from qoex.equilibrium.solver import solve
+from qoex.model.market import Market
 
 # The comparison is no part of the package; it lies beside the other benchmarks.
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -23,7 +23,7 @@ from peers.outcome import Outcome, Prepare, Prepared, initial_rewards
 from peers.page import page, table
 from peers.registry import PEERS
 from peers.rows import BROKEN, FAILED, INEXACT, LATE, SOLVED, UNTRIED, Row, judge, row_of
-from qoex.provider import answer_rewards
+from qoex.game.provider import answer_rewards
 
 BINDING = next(family for family in FAMILIES if family.name == "binding")
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from markets import FAMILIES, Family, random_market
-from qoex.best_reply import best_reply_equilibrium, regret
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.market import FloatArray, Market
-from qoex.perturbation import (
+from qoex.game.best_response import best_reply_equilibrium, regret
+from qoex.game.provider import answer_rewards
+from qoex.game.solution import Status
+from qoex.mechanisms.dual_perturbation import (
     Constant,
     Diminishing,
     Order,
@@ -22,8 +23,7 @@ from qoex.perturbation import (
     StepRule,
     dual_perturbation,
 )
-from qoex.provider import answer_rewards
-from qoex.solution import Status
+from qoex.model.market import FloatArray, Market
 
 ORDERS: tuple[Order, ...] = ("gauss-seidel", "jacobi")
 NEVER = -1.0  # a threshold that no change of utilities is below
@@ -363,7 +363,7 @@ from qoex.kernels import interpret
 interpret()
 import numpy as np
 from markets import random_market
-from qoex.perturbation import dual_perturbation
+from qoex.mechanisms.dual_perturbation import dual_perturbation
 market = random_market(np.random.default_rng(84), 2, 3, "binding")
 solution = dual_perturbation(market, order=sys.argv[2], max_iterations=40, threshold=-1.0)
 print(solution.rewards.tolist(), "numba" in sys.modules)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from qoex.phrases import column, counted, listed, number, percent
+from qoex.text.numbers import column, counted, listed, number, percent
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from markets import Family, random_market
-from qoex import threads
-from qoex.capacity_prices import PriceSystem
 from qoex.certificate import certify
-from qoex.equilibrium import solve
-from qoex.evaluation import Conduct
-from qoex.kernels import BLOCK
-from qoex.large.sampling import sample_large_market
-from qoex.market import FloatArray, Market
-from qoex.population import Here, Population, Sums, shard_borders
-from qoex.shard import DemandArrays, Prices, Shard
-from qoex.solution import Solution
+from qoex.equilibrium.evaluation import Conduct
+from qoex.equilibrium.population import Here, Population, Sums, shard_borders
+from qoex.equilibrium.price_system import PriceSystem
+from qoex.equilibrium.solver import solve
+from qoex.equilibrium.user_shard import Prices, Shard
+from qoex.files.parquet.sampling import sample_large_market
+from qoex.game.solution import Solution
+from qoex.kernels import BLOCK, threads
+from qoex.model.market import FloatArray, Market
+from qoex.model.sides import UserArrays
 
 CONDUCTS = list(Conduct)
 FAMILIES: list[Family] = ["binding", "any", "bounds", "absent", "tight"]
@@ -39,8 +39,8 @@ def divided(market: Market, shards: int) -> Population:
     ends = [*firsts[1:], market.users]
 
     def shard(first: int, end: int) -> Shard:
-        arrays = (getattr(market, name)[..., first:end] for name in DemandArrays._fields)
-        demand = DemandArrays(*map(np.ascontiguousarray, arrays))
+        arrays = (getattr(market, name)[..., first:end] for name in UserArrays._fields)
+        demand = UserArrays(*map(np.ascontiguousarray, arrays))
         return Shard(lambda: demand, first=first, users=end - first, providers=market.providers)
 
     hosts = Here([shard(*pair) for pair in zip(firsts, ends, strict=True)])
@@ -157,7 +157,7 @@ def test_every_so_many_users_are_the_same_however_divided() -> None:
 
 
 def market_part(market: Market, stride: int) -> list[FloatArray]:
-    return [getattr(market, name)[..., ::stride] for name in DemandArrays._fields]
+    return [getattr(market, name)[..., ::stride] for name in UserArrays._fields]
 
 
 def test_a_shard_begins_with_a_block() -> None:

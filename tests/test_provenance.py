@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from qoex.cluster.code_identity import package_version
 from qoex.experiments import provenance
-from qoex.sources import package_version
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from markets import FAMILIES, Family, random_market, two_users
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.market import FloatArray, Market
-from qoex.provider import answer_rewards, capacity_state
-from qoex.settle import provider_utility
-from qoex.solution import Regime
+from qoex.game.outcome import provider_utility
+from qoex.game.provider import answer_rewards, capacity_state
+from qoex.game.solution import Regime
+from qoex.model.market import FloatArray, Market
 
 
 def clarabel_utility(market: Market, rewards: FloatArray, n: int) -> float:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoex import qoe
 from qoex.errors import InvalidInputError
+from qoex.model import qoe
 
 exact = settings(derandomize=True, deadline=None)
 

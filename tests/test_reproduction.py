@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from qoex.data.paper_case import table_iv_market
 from qoex.errors import InvalidInputError
 from qoex.experiments.inferred import Inferred
 from qoex.experiments.paper import paper_sweeps
@@ -23,8 +24,7 @@ from qoex.experiments.reproduction import (
 )
 from qoex.experiments.runners import LocalRunner
 from qoex.experiments.running import run_studies
-from qoex.sampling import TABLE_III
-from qoex.table_v import table_iv_market
+from qoex.scenario.sampling import TABLE_III
 
 
 def names(*items: str) -> set[str]:

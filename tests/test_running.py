@@ -15,7 +15,7 @@ from commands import sampled
 from qoex import kernels
 from qoex.cli import running, terminal
 from qoex.cli.running import Method, choose_kernels, is_compiled, solve_by
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.kernels.sweep import sweep
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoex import qoe
 from qoex.errors import InvalidInputError
-from qoex.feasibility import capacity_factor
-from qoex.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
+from qoex.model import qoe
+from qoex.model.feasibility import capacity_factor
+from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
 
 exact = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from qoex import qoe
 from qoex.errors import ScenarioError
-from qoex.market import Market
+from qoex.model import qoe
+from qoex.model.market import Market
 from qoex.scenario import Defaults, Demand, Provider, Scenario, User
 
 TEXT = """

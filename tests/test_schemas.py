@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from qoex.arrays_file import arrays_from_market, market_from_arrays
+from qoex.cli.file_schemas import FILE_NAMES, schema, schema_text, write_schemas
 from qoex.errors import InvalidInputError
-from qoex.sampling import sample_scenario
+from qoex.files.arrays_json import arrays_from_market, market_from_arrays
 from qoex.scenario import Scenario
-from qoex.schemas import FILE_NAMES, schema, schema_text, write_schemas
+from qoex.scenario.sampling import sample_scenario
 
 FOLDER = Path(__file__).parents[1] / "schemas"
 
@@ -21,7 +21,9 @@ FOLDER = Path(__file__).parents[1] / "schemas"
 @pytest.mark.parametrize("kind", sorted(FILE_NAMES))
 def test_published_schemas_are_current(kind: str) -> None:
     published = (FOLDER / FILE_NAMES[kind]).read_text(encoding="utf-8")
-    assert published == schema_text(kind), "write them anew: python -m qoex.schemas schemas"
+    assert published == schema_text(kind), (
+        "write them anew: python -m qoex.cli.file_schemas schemas"
+    )
 
 
 def test_schemas_are_written_where_they_are_asked_for(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 
 from markets import random_market
 from qoex.errors import InfeasibleMarketError, InvalidInputError, UnavailableSchemeError
-from qoex.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
-from qoex.schemes import (
+from qoex.game.solution import Regime, Solution, Status
+from qoex.mechanisms.schemes import (
     INPUT_PRICE,
     OUTPUT_PRICE,
     only_b,
@@ -24,8 +24,8 @@ from qoex.schemes import (
     run,
     token,
 )
-from qoex.solution import Regime, Solution, Status
-from qoex.tokens import Tokens
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
+from qoex.model.tokens import Tokens
 from test_schemes import REWARDS, check_numbers, market_and_tokens
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from markets import FAMILIES, Family, random_market
 from qoex.errors import InfeasibleMarketError
-from qoex.market import FloatArray, Market
-from qoex.metrics import price_of_anarchy, welfare_of
-from qoex.schemes import SCHEMES, run, welfare
-from qoex.solution import Regime, Solution
-from qoex.tokens import Tokens
+from qoex.game.metrics import price_of_anarchy, welfare_of
+from qoex.game.solution import Regime, Solution
+from qoex.mechanisms.schemes import SCHEMES, run, welfare
+from qoex.model.market import FloatArray, Market
+from qoex.model.tokens import Tokens
 
 # Sums of a few products in another order: a hundred roundings, against the scale of the terms.
 ROUNDING = 1e-12

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-import qoex.cli.agent_extra
+import qoex.cli.terminal
 import qoex.client
 import qoex.fleet.simulation
 from commands import qoex_command
@@ -314,7 +314,7 @@ def test_options_that_cannot_be(agent: FakeAgent, arguments: tuple[str, ...], wo
 def test_without_the_extra_it_says_what_to_install(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qoex.cli.agent_extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(qoex.cli.terminal, "find_spec", lambda name: None)
     done = qoex_command(*command.split())
     assert done.exit_code == 2
     assert f'qoex {command} needs the extra "agent": pip install "qoex[agent]"' in done.stderr

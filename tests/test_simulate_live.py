@@ -18,7 +18,7 @@ import pytest
 
 from commands import qoex_command
 from qoex.client import AgentError, AsyncClient, Client, Line, Retries
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.fleet import EVERY_CYCLE, HOURLY, NEVER, FleetSettings, Simulation
 from qoex.fleet.policies import worth
 

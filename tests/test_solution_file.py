@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from markets import FAMILIES, Family, random_market
 from qoex.certificate import Certificate, certify
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.market import Market
-from qoex.sampling import sample_scenario
-from qoex.solution import CapacityState, Solution, Status
-from qoex.solution_file import json_text, read_solution, solution_data, write_solution
+from qoex.files.solution_json import json_text, read_solution, solution_data, write_solution
+from qoex.game.solution import CapacityState, Solution, Status
+from qoex.model.market import Market
+from qoex.scenario.sampling import sample_scenario
 
 Data = dict[str, Any]
 

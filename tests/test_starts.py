@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from markets import Family, random_market
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.experiments.appendix_a.starts import distance_to, near
 
 

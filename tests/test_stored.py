@@ -17,14 +17,14 @@ from certificate_cases import random_market as any_kind
 from market_files import stored
 from markets import FAMILIES, Family, random_market, two_users
 from qoex.certificate import certify
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError, ScenarioError
-from qoex.large import BLOCK, MarketDirectory
-from qoex.market import Market
-from qoex.solution import Solution, Status
-from qoex.stored import OnDisk, on_disk, solve_stored, stored_solution_data
-from qoex.stored.on_disk import borders
-from qoex.stored.spread import Spread
+from qoex.files.parquet import BLOCK, MarketDirectory
+from qoex.game.solution import Solution, Status
+from qoex.model.market import Market
+from qoex.out_of_core import OnDisk, on_disk, solve_stored, stored_solution_data
+from qoex.out_of_core.on_disk import borders
+from qoex.out_of_core.spread import Spread
 from stored_markets import check_alike, check_same, check_written, many_users
 
 Many = tuple[Market, Solution, Path]
@@ -209,13 +209,13 @@ def test_spreads_join_and_tell_quantiles() -> None:
 _PEAK = """
 import sys
 from pathlib import Path
-from qoex.large import MarketDirectory, market_of
+from qoex.files.parquet import MarketDirectory, market_of
 if sys.argv[1] == "stored":
-    from qoex.stored import solve_stored
+    from qoex.out_of_core import solve_stored
     status = solve_stored(MarketDirectory(sys.argv[2]), chunks=13).status
 else:
     from qoex.certificate import certify
-    from qoex.equilibrium import solve
+    from qoex.equilibrium.solver import solve
     market = market_of(sys.argv[2])
     solution = solve(market)
     certify(market, solution)
@@ -229,7 +229,7 @@ print(lines["VmHWM"].split()[0])  # unlike ru_maxrss, it knows nothing of the pa
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it does not say what the peak was")
 def test_memory_is_bounded(tmp_path: Path) -> None:
-    from qoex.large.sampling import sample_market_directory
+    from qoex.files.parquet.sampling import sample_market_directory
 
     def peak(way: str, users: int) -> float:
         path = tmp_path / str(users)

@@ -11,8 +11,8 @@ import pytest
 from commands import crowded_market, qoex_command, small_market
 from market_files import stored
 from qoex.cli import stored as module
-from qoex.equilibrium import solve
-from qoex.files import read_market
+from qoex.equilibrium.solver import solve
+from qoex.files.market_files import read_market
 from stored_markets import check_written, many_users
 
 
@@ -67,7 +67,7 @@ def test_json_alone_and_a_directory(market: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_is_stored_too(tmp_path: Path) -> None:
-    from qoex.files import write_market
+    from qoex.files.market_files import write_market
 
     path = tmp_path / "market.parquet"
     write_market(read_market(small_market(tmp_path)), path)
@@ -120,7 +120,7 @@ def test_other_refusals(market: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_solved_says_so(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qoex import stored as package
+    from qoex import out_of_core as package
 
     few = functools.partial(package.solve_stored, max_sweeps=1)
     monkeypatch.setattr(module, "IN_MEMORY_PAIRS", 0)

@@ -18,12 +18,12 @@ from distributed import LocalCluster
 from certificate_cases import KINDS, random_market
 from commands import qoex_command
 from market_files import stored
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import QoexError, ScenarioError, UnavailableClusterError
-from qoex.large import BLOCK, MarketDirectory
-from qoex.market import Market
-from qoex.solution import Solution, Status
-from qoex.stored import OnCluster, on_cluster, solve_stored
+from qoex.files.parquet import BLOCK, MarketDirectory
+from qoex.game.solution import Solution, Status
+from qoex.model.market import Market
+from qoex.out_of_core import OnCluster, on_cluster, solve_stored
 from stored_markets import check_alike, check_same, check_written, many_users
 
 Many = tuple[Market, Solution, Path]

@@ -14,8 +14,8 @@ from qoex.experiments import study
 from qoex.experiments.measure import SchemeCase
 from qoex.experiments.study import compute, fingerprint
 from qoex.experiments.sweep import Sweep
-from qoex.files import read_scenario
-from qoex.sampling import TABLE_III
+from qoex.files.market_files import read_scenario
+from qoex.scenario.sampling import TABLE_III
 from small_studies import SMALL, Digits, small_sweep
 
 PACKAGE = Path(qoex.__file__).parent
@@ -64,7 +64,14 @@ def test_other_code_has_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> 
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package to take the identity of."""
     folder = tmp_path / "package"
-    for name in ("a.py", "cli/b.py", "data/c.toml", "experiments/report/d.py", "experiments/e.py"):
+    for name in (
+        "a.py",
+        "cli/b.py",
+        "certificate/f.py",
+        "data/c.toml",
+        "experiments/report/d.py",
+        "experiments/e.py",
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# {name}\n", encoding="utf-8")
@@ -81,7 +88,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("new.py", True),
         ("cli/b.py", False),
         ("experiments/report/d.py", False),
-        ("schemas.py", False),
+        ("certificate/explanation.py", False),
         ("notes.txt", False),
     ],
 )

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from qoex.errors import InvalidInputError, QoexError
-from qoex.experiments.interrupts import interrupts_deferred
 from qoex.experiments.runners import LocalRunner
-from qoex.experiments.running import run_studies
+from qoex.experiments.running import interrupts_deferred, run_studies
 from qoex.experiments.study import Row, Study
 from qoex.experiments.tables import read_manifest, read_table
 from small_studies import SMALL, Digits, Recorder, small_sweep

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qoex import schemes
-from qoex.admission import Admission, admit
 from qoex.errors import InvalidInputError
 from qoex.experiments import sweep as sweeping
 from qoex.experiments.axes import restrict
 from qoex.experiments.measure import SchemeCase, measure
 from qoex.experiments.sweep import COLUMNS, Sweep
-from qoex.feasibility import capacity_factor
-from qoex.market import Market
-from qoex.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
+from qoex.game.solution import Solution
+from qoex.mechanisms import schemes
+from qoex.model.admission import Admission, admit
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import Market
 from qoex.scenario import Scenario
-from qoex.solution import Solution
+from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
 from small_studies import SMALL, small_sweep
 
 # A single provider with little compute cannot serve 25 users, but some of them.

@@ -13,7 +13,6 @@ import pytest
 from rich.cells import cell_len
 
 from commands import qoex_command
-from qoex import schemes
 from qoex.cli import experiments
 from qoex.cli.experiments import job_count
 from qoex.cli.sweep_view import MOST_LINES, sweep_view
@@ -23,10 +22,11 @@ from qoex.experiments.runners import LocalRunner
 from qoex.experiments.sweep import COLUMNS, Sweep
 from qoex.experiments.sweep_file import read_sweep
 from qoex.experiments.tables import read_manifest, read_table
-from qoex.files import write_scenario
-from qoex.market import Market
-from qoex.sampling import sample_scenario
-from qoex.solution import Solution, Status
+from qoex.files.market_files import write_scenario
+from qoex.game.solution import Solution, Status
+from qoex.mechanisms import schemes
+from qoex.model.market import Market
+from qoex.scenario.sampling import sample_scenario
 from small_studies import small_sweep
 
 TEXT = """

@@ -17,8 +17,8 @@ from qoex.experiments.study import fingerprint
 from qoex.experiments.sweep import Sweep
 from qoex.experiments.sweep_file import read_sweep
 from qoex.experiments.sweep_tables import DEFAULT_SEEDS, RangesTable
-from qoex.files import write_market, write_scenario
-from qoex.sampling import TABLE_III, Ranges, sample_scenario
+from qoex.files.market_files import write_market, write_scenario
+from qoex.scenario.sampling import TABLE_III, Ranges, sample_scenario
 from sweep_files import BARE, CHANGES, FULL, REPLACED
 
 

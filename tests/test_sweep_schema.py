@@ -8,8 +8,8 @@ import tomllib
 import pytest
 from jsonschema import Draft202012Validator
 
+from qoex.cli.file_schemas import schema
 from qoex.experiments.sweep_tables import RangesTable, SweepTables
-from qoex.schemas import schema
 from sweep_files import BARE, CHANGES, FULL, REPLACED
 
 

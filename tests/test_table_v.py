@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qoex.equilibrium import solve
+from qoex.data.paper_case import TABLE_V, compare_with_table_v, table_iv_market
+from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
-from qoex.files import read_scenario
+from qoex.files.market_files import read_scenario
+from qoex.game.solution import Regime
 from qoex.scenario import Scenario
-from qoex.solution import Regime
-from qoex.table_v import TABLE_V, compare_with_table_v, table_iv_market
 
 # The fit leaves 1.17 %; the paper's rewards are multiples of 0.002 (up to 3.6 % of a reward), so
 # nothing closer can be asked of an equilibrium that its steps only come near to.

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qoex import qoe
 from qoex.errors import InvalidInputError
-from qoex.work import (
+from qoex.model import qoe
+from qoex.model.work import (
     WORK_MODELS,
     CachedWork,
     QuadraticWork,

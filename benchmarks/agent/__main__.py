@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from qoex.threads import cores
+from qoex.kernels.threads import cores
 
 from .measure import as_data, measure
 from .page import draw, page

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from qoex.threads import cores
+from qoex.kernels.threads import cores
 
 from .figure import draw_figure
 from .fit import fits

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qoex.benchmark.measure import load_everything
-from qoex.benchmark.parts import measure_parts
-from qoex.benchmark.streaming import Streaming
 from qoex.certificate import certify
-from qoex.equilibrium import solve
-from qoex.large.sampling import sample_large_market
+from qoex.equilibrium.solver import solve
+from qoex.experiments.speed.measure import load_everything
+from qoex.experiments.speed.parts import measure_parts
+from qoex.experiments.speed.streaming import Streaming
+from qoex.files.parquet.sampling import sample_large_market
 
 # What is streamed beside every solve, 264 MB, whatever the market: of a small market's own numbers,
 # which stay in the cache, a pass would be no measure of the machine.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.market import FloatArray, Market
-from qoex.perturbation import THRESHOLD, Diminishing, dual_perturbation
-from qoex.solution import Status
+from qoex.game.solution import Status
+from qoex.mechanisms.dual_perturbation import THRESHOLD, Diminishing, dual_perturbation
+from qoex.model.market import FloatArray, Market
 
 from .convex_provider import ConvexProvider
 from .outcome import Outcome, Prepared, initial_rewards
@@ -51,7 +51,7 @@ def prepare_convex(market: Market) -> Prepared:
 
 
 class _Run:
-    """One run of lines 1 to 32, users one after another, read as in ``qoex.perturbation``.
+    """One run of lines 1 to 32, users one after another, read as in ``qoex.dual_perturbation``.
 
     A provider's answer depends on its own row of rewards alone, so the answer to a trial that is
     taken serves as the next user's "stay": two problems per pair and iteration, not three.

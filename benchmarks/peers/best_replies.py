@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from scipy.optimize import minimize
 
-from qoex.market import FloatArray, Market
-from qoex.provider import answer_feasible
-from qoex.pull import pull
+from qoex.equilibrium.price_impact import pull
+from qoex.game.provider import answer_feasible
+from qoex.model.market import FloatArray, Market
 
 from .convex_provider import ConvexProvider
 from .outcome import Outcome, Prepared, initial_rewards

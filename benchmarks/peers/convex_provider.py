@@ -7,7 +7,7 @@ import warnings
 import cvxpy as cp
 import numpy as np
 
-from qoex.market import FloatArray, Market
+from qoex.model.market import FloatArray, Market
 
 from .outcome import initial_rewards
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qoex.market import Market
-from qoex.sampling import TABLE_III, sample_scenario
+from qoex.model.market import Market
+from qoex.scenario.sampling import TABLE_III, sample_scenario
 
 SEED = 2026
 

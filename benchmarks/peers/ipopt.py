@@ -13,8 +13,8 @@ import casadi as ca
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex.market import FloatArray, Market
-from qoex.provider import answer_feasible
+from qoex.game.provider import answer_feasible
+from qoex.model.market import FloatArray, Market
 
 from .best_replies import ABOVE_THRESHOLD, MAX_ROUNDS
 from .outcome import Outcome, Prepared, initial_rewards

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from nashopt import GNEP
 
-from qoex.market import FloatArray, Market
+from qoex.model.market import FloatArray, Market
 
 from .outcome import Outcome, Prepared, initial_rewards
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from qoex.market import Market
+from qoex.model.market import Market
 
 from .outcome import Outcome, Prepare
 

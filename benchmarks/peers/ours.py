@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qoex.equilibrium import solve
-from qoex.market import Market
+from qoex.equilibrium.solver import solve
+from qoex.model.market import Market
 
 from .outcome import Outcome, Prepared
 

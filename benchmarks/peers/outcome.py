@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qoex.market import FloatArray, Market
+from qoex.model.market import FloatArray, Market
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 
-from qoex.market import Market
+from qoex.model.market import Market
 
 from .outcome import Prepared
 
@@ -60,7 +60,7 @@ PEERS = (
     Peer(
         "Algorithm 1, closed form",
         "algorithm_1:prepare_closed_form",
-        f"`qoex.perturbation.dual_perturbation`, compiled: {_STEP} It has no limit but the time.",
+        f"`qoex.dual_perturbation`, compiled: {_STEP} It has no limit but the time.",
         ("numba",),
         "#8A6D00",
         "^",
@@ -113,7 +113,7 @@ PEERS = (
     Peer(
         "qoex",
         "ours:prepare",
-        "`qoex.equilibrium.solve` without a start, to a relative error of 1e-12 in every price.",
+        "`qoex.solve` without a start, to a relative error of 1e-12 in every price.",
         ("qoex", "numba"),
         "#000000",
         "*",

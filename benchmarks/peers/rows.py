@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoex.certificate import certify
-from qoex.market import Market
-from qoex.settle import settle
-from qoex.solution import Status
+from qoex.game.outcome import settle
+from qoex.game.solution import Status
+from qoex.model.market import Market
 
 from .families import Family, draw
 from .measure import Measurement, measure

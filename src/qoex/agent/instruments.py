@@ -23,10 +23,10 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from qoex.agent.entries import CycleResult, EntryKind, NodeKind
-from qoex.agent.lines import FORMS
-from qoex.agent.release import VERSION
-from qoex.agent.task import Verdict
+from qoex.agent.reports.entries import CycleResult, EntryKind, NodeKind
+from qoex.agent.reports.lines import FORMS
+from qoex.agent.solving.recording import VERSION
+from qoex.agent.solving.task import Verdict
 
 MOST_PROVIDERS = 1_000
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

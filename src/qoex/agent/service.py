@@ -20,20 +20,20 @@ import structlog
 import uvicorn
 
 from qoex.agent import systemd
-from qoex.agent.cycle import CycleSettings, Engine
-from qoex.agent.entries import Entry
-from qoex.agent.history import History
+from qoex.agent.cycle.engine import CycleSettings, Engine
+from qoex.agent.cycle.history import History
+from qoex.agent.cycle.publishing import Subscription
 from qoex.agent.http.app import create_app
 from qoex.agent.http.parts import Parts
 from qoex.agent.http.security import KnownTokens
 from qoex.agent.instruments import Instruments
-from qoex.agent.intake import Intake
-from qoex.agent.publishing import Subscription
-from qoex.agent.registry import Registry
-from qoex.agent.release import VERSION
+from qoex.agent.reports.entries import Entry
 from qoex.agent.settings import Settings, unknown_variables
+from qoex.agent.solving.recording import VERSION
+from qoex.agent.solving.worker import Worker
+from qoex.agent.state.intake import Intake
+from qoex.agent.state.registry import Registry
 from qoex.agent.storage import Address, StorageError, Store
-from qoex.agent.worker import Worker
 from qoex.errors import QoexError
 
 log = structlog.stdlib.get_logger("qoex.agent")

@@ -10,7 +10,7 @@ import asyncio
 import gc
 
 from qoex.agent.settings import Settings
-from qoex.agent.worker import Worker
+from qoex.agent.solving.worker import Worker
 
 
 def run(settings: Settings) -> None:

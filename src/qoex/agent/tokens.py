@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from qoex.agent.entries import NodeKind
+from qoex.agent.reports.entries import NodeKind
 
 _PREFIX = "qoex"
 _RANDOM_BYTES = 32

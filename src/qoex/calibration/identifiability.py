@@ -16,7 +16,7 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import stdtrit
 
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 # An interval that spans at most this factor either way is tight, respectively still of some use.
 TIGHT, USEFUL = 1.10, 2.0

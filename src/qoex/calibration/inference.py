@@ -21,11 +21,11 @@ from qoex.calibration.search import (
 )
 from qoex.calibration.start import starting_markets
 from qoex.calibration.unknowns import SOUGHT, Unknowns, unknowns_of
-from qoex.checked import positive
 from qoex.errors import InvalidInputError
-from qoex.market import FloatArray, Market
-from qoex.phrases import counted, number
-from qoex.solution import Regime, Solution
+from qoex.game.solution import Regime, Solution
+from qoex.model.market import FloatArray, Market
+from qoex.model.validation import positive
+from qoex.text.numbers import counted, number
 
 # Errors this many times as large as the noise that was given are not that noise.
 _TOO_LARGE = 2.0

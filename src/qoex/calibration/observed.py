@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qoex.errors import InvalidInputError
-from qoex.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, BoolArray, FloatArray, Market
-from qoex.solution import Solution
+from qoex.game.solution import Solution
+from qoex.model.market import (
+    PAIR_FIELDS,
+    PROVIDER_FIELDS,
+    USER_FIELDS,
+    BoolArray,
+    FloatArray,
+    Market,
+)
 
 # The observed quantities, named as the fields of Solution, N×M each.
 QUANTITIES = ("rewards", "compute", "bandwidth", "qoe")

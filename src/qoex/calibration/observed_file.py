@@ -21,9 +21,9 @@ import numpy as np
 
 from qoex.calibration.observed import KNOWABLE, MAY_BE_ZERO, Observations
 from qoex.errors import InvalidInputError, ScenarioError
-from qoex.files import FilePath
-from qoex.market import PAIR_FIELDS, PROVIDER_FIELDS, FloatArray
-from qoex.sentences import did_you_mean, shown_name
+from qoex.files.market_files import FilePath
+from qoex.model.market import PAIR_FIELDS, PROVIDER_FIELDS, FloatArray
+from qoex.text.refusals import did_you_mean, shown_name
 
 if TYPE_CHECKING:
     import polars

@@ -10,7 +10,7 @@ from qoex.calibration.identifiability import Identifiability, Parameter, Refit, 
 from qoex.calibration.search import Fit, Problem, root_mean_square, search
 from qoex.calibration.unknowns import Unknowns
 from qoex.errors import InvalidInputError
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 # Tried so: what rows of the table share. Work and traffic are many, and follow from these.
 PROFILED = ("profit_factor", "compute_cost", "bandwidth_cost")

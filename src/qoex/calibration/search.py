@@ -16,10 +16,10 @@ from scipy.optimize import least_squares
 
 from qoex.calibration.observed import QUANTITIES
 from qoex.calibration.unknowns import Unknowns
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.market import FloatArray, Market
-from qoex.solution import Regime, Solution
+from qoex.game.solution import Regime, Solution
+from qoex.model.market import FloatArray, Market
 
 # Called with how many equilibria were solved and the root mean square of the relative errors.
 Report = Callable[[int, float], None]

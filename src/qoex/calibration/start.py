@@ -16,8 +16,8 @@ import numpy as np
 
 from qoex.calibration.observed import Observations
 from qoex.calibration.unknowns import Unknowns
-from qoex.feasibility import capacity_factor
-from qoex.market import BoolArray, FloatArray, Market
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import BoolArray, FloatArray, Market
 
 # Share of the money that pays for compute where nothing tells: with the token counts and bandwidths
 # of the paper's Table III it pays for nearly all of the latency.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoex.calibration.observed import Observations
-from qoex.market import FloatArray, Market
+from qoex.model.market import FloatArray, Market
 
 IntArray = NDArray[np.int64]
 

@@ -21,8 +21,8 @@ from qoex.certificate.conditions import KktResiduals, conditions, reported_qoe
 from qoex.certificate.deviation import LEAST_SCALE, Deviations, best_deviations
 from qoex.certificate.words import Findings, sentence
 from qoex.errors import InvalidInputError
-from qoex.market import BoolArray, FloatArray, Market
-from qoex.solution import Regime, Solution
+from qoex.game.solution import Regime, Solution
+from qoex.model.market import BoolArray, FloatArray, Market
 
 __all__ = ["CERTIFIED", "Certificate", "KktResiduals", "certify"]
 
@@ -61,7 +61,7 @@ class Certificate:
         outside_bounds: largest share of a bound by which a reward misses it; zero if none does.
         worst_user: name of the user with the largest regret.
         unique: whether no other equilibrium is near by; None if nobody looked, or if that was not
-            determined (:mod:`qoex.multiplicity`).
+            determined (:mod:`qoex.equilibrium.multiplicity`).
         witness: another equilibrium, where one was found.
         bounded: M booleans, in a large market, where bounds say enough of most users: true for
             those; None where every user was searched.

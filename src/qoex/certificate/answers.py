@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex.market import BoolArray, FloatArray, Market
+from qoex.model.market import BoolArray, FloatArray, Market
 
 IndexArray = NDArray[np.int64]
 

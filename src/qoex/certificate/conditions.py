@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qoex.market import BoolArray, FloatArray, Market
-from qoex.solution import Regime, Solution
+from qoex.game.solution import Regime, Solution
+from qoex.model.market import BoolArray, FloatArray, Market
 
 # QoE within this share of κ is none: a user at its floor has κ − L = 0 but for rounding.
 NO_QOE = 1e-9

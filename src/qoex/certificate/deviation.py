@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from qoex.certificate.answers import Answers, IndexArray, highest
-from qoex.market import FloatArray, Market
+from qoex.model.market import FloatArray, Market
 
 # Utilities below this share of the largest profit factor (QoE of a microsecond) are not told from
 # zero: rounding in κ − L, a part in 1e16 of κ, would look like regret otherwise.

@@ -16,8 +16,8 @@ from qoex.certificate.deviation import best_deviations
 from qoex.certificate.lines import Prices, price_lines
 from qoex.certificate.passes import SecondPass, first_pass, merged, second_pass
 from qoex.certificate.verdict import SURE, Verdict, conclude, most_doubtful, summarise
-from qoex.market import BoolArray, FloatArray, Market
-from qoex.solution import Solution
+from qoex.game.solution import Solution
+from qoex.model.market import BoolArray, FloatArray, Market
 
 # Searching a user takes some 50 µs, so this many take seconds.
 MOST_SEARCHED = 20_000

@@ -13,42 +13,19 @@ pairs off the floor, the one with the largest has them full and those at the flo
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from qoex.certificate.passes import Totals
-from qoex.market import BoolArray, FloatArray
+from qoex.model.market import BoolArray, FloatArray
+from qoex.model.sides import ProviderSide
 
 # Lines that lie below the prices by no more than this share count as passing through them. How far
 # they do is part of the bound, so this decides how sharp it is, not whether it holds.
 _THROUGH = 1e-9
 
 _FLOOR_SUMS = ("sum_f", "sum_b", "floor_f", "floor_b", "cross")
-
-
-class Costs(Protocol):
-    """The providers' part of a market; a :class:`qoex.market.Market` is one. All have N entries."""
-
-    @property
-    def compute_cost(self) -> FloatArray:
-        """Return c^f, money per TFLOPS."""
-        ...
-
-    @property
-    def bandwidth_cost(self) -> FloatArray:
-        """Return c^B, money per MHz."""
-        ...
-
-    @property
-    def compute_capacity(self) -> FloatArray:
-        """Return F, TFLOPS."""
-        ...
-
-    @property
-    def bandwidth_capacity(self) -> FloatArray:
-        """Return W, MHz."""
-        ...
 
 
 class Prices(NamedTuple):
@@ -66,7 +43,7 @@ class Prices(NamedTuple):
 class _Floor:
     """The sums of one set of users at the floor, and the lines that belong to it; N each."""
 
-    def __init__(self, costs: Costs, sums: list[FloatArray]) -> None:
+    def __init__(self, costs: ProviderSide, sums: list[FloatArray]) -> None:
         self.root_c, self.root_d = np.sqrt(costs.compute_cost), np.sqrt(costs.bandwidth_cost)
         # Sums of what is not negative; that users are taken out again may leave roundings.
         self.sum_f, self.sum_b, floor_f, floor_b, self.cross = (np.maximum(s, 0.0) for s in sums)
@@ -103,7 +80,7 @@ class _Floor:
         )
 
 
-def price_lines(totals: Totals, costs: Costs, guess: FloatArray) -> Prices:
+def price_lines(totals: Totals, costs: ProviderSide, guess: FloatArray) -> Prices:
     """Return the prices that follow from the totals, and the lines through them.
 
     Args:

@@ -19,50 +19,14 @@ from qoex.certificate.quantities import COLUMNS, EXTREMES, SUMS
 from qoex.certificate.second_kernel import second_blocks
 from qoex.errors import InvalidInputError
 from qoex.kernels import BLOCK
-from qoex.market import PAIR_FIELDS, USER_FIELDS, FloatArray
-from qoex.partial_sums import Node, blocks_of, join, reduce_blocks
-from qoex.threads import over_blocks
-
-
-class Users(Protocol):
-    """Some users' part of a market: m users, all N providers.
-
-    A :class:`qoex.market.Market` is one. A chunk of a market begins at a multiple of 4096 users.
-    """
-
-    @property
-    def work(self) -> FloatArray:
-        """Return a, N×m, TFLOPS·ms."""
-        ...
-
-    @property
-    def traffic(self) -> FloatArray:
-        """Return b, N×m, MHz·ms."""
-        ...
-
-    @property
-    def latency_budget(self) -> FloatArray:
-        """Return κ, N×m, ms."""
-        ...
-
-    @property
-    def profit_factor(self) -> FloatArray:
-        """Return μ, m, money."""
-        ...
-
-    @property
-    def reward_min(self) -> FloatArray:
-        """Return R^min, m, money per ms."""
-        ...
-
-    @property
-    def reward_max(self) -> FloatArray:
-        """Return R^max, m, money per ms."""
-        ...
+from qoex.kernels.block_sums import Node, blocks_of, join, reduce_blocks
+from qoex.kernels.threads import over_blocks
+from qoex.model.market import PAIR_FIELDS, USER_FIELDS, FloatArray
+from qoex.model.sides import UserSide
 
 
 class Reported(Protocol):
-    """The same users' part of a solution; a :class:`qoex.solution.Solution` is one."""
+    """The same users' part of a solution; a :class:`qoex.game.solution.Solution` is one."""
 
     @property
     def rewards(self) -> FloatArray:
@@ -142,7 +106,7 @@ class SecondPass(NamedTuple):
     strays: FloatArray
 
 
-def first_pass(users: Users, reported: Reported, roots: FloatArray, first: int = 0) -> FirstPass:
+def first_pass(users: UserSide, reported: Reported, roots: FloatArray, first: int = 0) -> FirstPass:
     """Sum up what conditions and prices need.
 
     Args:
@@ -203,7 +167,7 @@ def merged(parts: Sequence[FirstPass]) -> Totals:
     )
 
 
-def second_pass(users: Users, rewards: FloatArray, lines: FloatArray) -> SecondPass:
+def second_pass(users: UserSide, rewards: FloatArray, lines: FloatArray) -> SecondPass:
     """Bound what each user can gain by other rewards.
 
     Args:
@@ -230,7 +194,7 @@ def second_pass(users: Users, rewards: FloatArray, lines: FloatArray) -> SecondP
 
 
 def _demands(
-    users: Users,
+    users: UserSide,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return a, b, κ, μ and the bounds, as the kernels take them."""
     shape = users.work.shape

@@ -16,10 +16,10 @@ from qoex.certificate.conditions import (
     Conditions,
     KktResiduals,
 )
-from qoex.certificate.lines import Costs
 from qoex.certificate.passes import Totals
-from qoex.market import FloatArray
-from qoex.solution import Regime
+from qoex.game.solution import Regime
+from qoex.model.market import FloatArray
+from qoex.model.sides import ProviderSide
 
 
 class _Resource(NamedTuple):
@@ -76,7 +76,7 @@ class _Resource(NamedTuple):
         return tuple(Regime(state) for state in np.where(full, states, Regime.SLACK))
 
 
-def conditions_of(totals: Totals, costs: Costs) -> Conditions:
+def conditions_of(totals: Totals, costs: ProviderSide) -> Conditions:
     """Return how well each provider's allocation solves eq. 8 at the reported rewards."""
     compute = _Resource.of(totals, "compute", costs.compute_cost, costs.compute_capacity)
     bandwidth = _Resource.of(totals, "bandwidth", costs.bandwidth_cost, costs.bandwidth_capacity)
@@ -110,7 +110,7 @@ def _prices(
     return x, y
 
 
-def consistency_of(totals: Totals, costs: Costs, provider_utility: FloatArray) -> float:
+def consistency_of(totals: Totals, costs: ProviderSide, provider_utility: FloatArray) -> float:
     """Return the largest relative difference of reported and recomputed QoE and utilities."""
     cost = costs.compute_cost * totals.sum("compute")
     cost = cost + costs.bandwidth_cost * totals.sum("bandwidth")

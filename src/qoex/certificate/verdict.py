@@ -10,11 +10,12 @@ import numpy as np
 from qoex.certificate.answers import IndexArray
 from qoex.certificate.conditions import Conditions
 from qoex.certificate.deviation import LEAST_SCALE
-from qoex.certificate.lines import Costs, Prices
+from qoex.certificate.lines import Prices
 from qoex.certificate.passes import SecondPass, Totals
 from qoex.certificate.totals import conditions_of, consistency_of, outside_bounds_of
 from qoex.certificate.words import Findings, sentence
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
+from qoex.model.sides import ProviderSide
 
 # Users who gain no more than this share of the utility are not doubtful: the accuracy of a search.
 SURE = 1e-12
@@ -134,7 +135,7 @@ def most_doubtful(bound: FloatArray, users: IndexArray, most: int) -> IndexArray
 
 def conclude(
     totals: Totals,
-    costs: Costs,
+    costs: ProviderSide,
     provider_utility: FloatArray,
     prices: Prices,
     parts: Sequence[ChunkRegret],

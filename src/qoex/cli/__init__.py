@@ -18,11 +18,8 @@ import typer
 
 from qoex import __version__
 from qoex.cli.bench import BenchCommand, bench
-from qoex.cli.exit_codes import NO
 from qoex.cli.experiments import sweep
-from qoex.cli.group import Group
 from qoex.cli.infer import infer
-from qoex.cli.json_output import JsonPath, put_json
 from qoex.cli.replay import replay
 from qoex.cli.reproduction import reproduce
 from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
@@ -30,15 +27,15 @@ from qoex.cli.sampling import sample
 from qoex.cli.serve import serve
 from qoex.cli.simulate import simulate
 from qoex.cli.stored import Cluster, Out, solved_in_chunks
-from qoex.cli.terminal import busy, notice, show, width
+from qoex.cli.terminal import NO, Group, JsonPath, busy, notice, put_json, show, width
 from qoex.cli.token import token
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
-from qoex.files import read_market, read_market_and_tokens
-from qoex.market import Market
-from qoex.phrases import counted
+from qoex.files.market_files import read_market, read_market_and_tokens
+from qoex.model.market import Market
+from qoex.text.numbers import counted
 
 if TYPE_CHECKING:
-    from qoex.solution import Solution
+    from qoex.game.solution import Solution
 
 # Looser than the 1e-9 of our own solutions, for another program may have stopped earlier.
 VERIFY_TOLERANCE = 1e-6
@@ -100,7 +97,7 @@ def solve(
 ) -> None:
     """Find the equilibrium of a market and certify it."""
     from qoex.cli.render import certificate_lines, dropped_lines, solution_view
-    from qoex.solution_file import solution_data
+    from qoex.files.solution_json import solution_data
 
     options = {
         "--method": method is not Method.CAPACITY_PRICES,
@@ -114,7 +111,7 @@ def solve(
     remarks: list[str] = []
     dropped: tuple[tuple[str, str], ...] = ()
     if admit is not None:
-        from qoex.admission import admit as admit_demands
+        from qoex.model.admission import admit as admit_demands
 
         with busy("choosing demands to drop"):
             admission = admit_demands(market, by=admit.value)
@@ -153,7 +150,7 @@ def verify(
 ) -> None:
     """Check whether a saved solution is an equilibrium, trusting nothing it says of itself."""
     from qoex.cli.render import certificate_lines, conditions_view, dropped_lines
-    from qoex.solution_file import read_solution
+    from qoex.files.solution_json import read_solution
 
     if not 0 < tolerance < math.inf:
         raise InvalidInputError(f"tolerance is {tolerance!r}; it must be a number above zero")
@@ -171,7 +168,7 @@ def verify(
 def compare(market_file: MarketFile, json: JsonPath = None) -> None:
     """Settle a market by every scheme, and score them side by side."""
     from qoex.cli.comparison import comparison_data, comparison_view, run_all
-    from qoex.feasibility import require_feasible
+    from qoex.model.feasibility import require_feasible
 
     market, tokens = read_market_and_tokens(market_file)
     require_feasible(market)
@@ -191,7 +188,7 @@ def explain(
 ) -> None:
     """Say in plain sentences what the equilibrium means to one user."""
     from qoex.certificate import certify
-    from qoex.explain import explain_user
+    from qoex.certificate.explanation import explain_user
 
     market = read_market(market_file)
     index = market.user_index(user)
@@ -215,7 +212,7 @@ def demo(
 ) -> None:
     """Solve the paper's case of two providers and three users beside what it printed."""
     if live:
-        from qoex.cli.agent_extra import require_agent_extra
+        from qoex.cli.terminal import require_agent_extra
 
         require_agent_extra("demo --live", "uvicorn")
         from qoex.cli.demo_live import demo_live
@@ -226,7 +223,7 @@ def demo(
         raise QoexError("--open is of no use without --live")
     from qoex.cli.demo import demo_view
     from qoex.cli.render import certificate_lines
-    from qoex.table_v import table_iv_market
+    from qoex.data.paper_case import table_iv_market
 
     market = table_iv_market()
     choose_kernels(market)

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from qoex.cli.exit_codes import NO
-from qoex.cli.json_output import put_json
-from qoex.cli.terminal import busy, notice, show, width
+from qoex.cli.terminal import NO, busy, notice, put_json, show, width
 
 _JSON = "--json"
 
@@ -42,8 +40,8 @@ def bench(
     ] = None,
 ) -> None:
     """Measure what a solve costs, as a multiple of reading the market once."""
-    from qoex.benchmark import run_benchmark
     from qoex.cli.bench_view import bench_data, bench_view
+    from qoex.experiments.speed import run_benchmark
 
     with busy("measuring") as progress:
         result = run_benchmark(providers, users, seed=seed, repeat=repeat, progress=progress.share)

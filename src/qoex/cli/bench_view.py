@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from qoex.benchmark import GOALS, GOALS_ARE_FOR, Benchmark
 from qoex.cli.render import Column, View, table
-from qoex.phrases import counted, listed, number, percent
+from qoex.experiments.speed import GOALS, GOALS_ARE_FOR, Benchmark
+from qoex.text.numbers import counted, listed, number, percent
 
 
 def bench_data(result: Benchmark) -> dict[str, Any]:

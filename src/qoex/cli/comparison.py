@@ -9,12 +9,12 @@ from typing import Any
 
 from qoex.cli.render import Column, View, table
 from qoex.errors import QoexError
-from qoex.market import Market
-from qoex.metrics import Metrics, price_of_anarchy, score
-from qoex.phrases import column
-from qoex.schemes import SCHEMES, TOTAL_REWARD, ratio, run
-from qoex.solution import Solution
-from qoex.tokens import Tokens
+from qoex.game.metrics import Metrics, price_of_anarchy, score
+from qoex.game.solution import Solution
+from qoex.mechanisms.schemes import SCHEMES, TOTAL_REWARD, ratio, run
+from qoex.model.market import Market
+from qoex.model.tokens import Tokens
+from qoex.text.numbers import column
 
 # The other total that the paper gives the ratio scheme, money per ms.
 SECOND_TOTAL = 1.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from qoex.cli.render import Column, View, table
-from qoex.market import Market
-from qoex.phrases import column
-from qoex.solution import Solution
-from qoex.table_v import TABLE_V, compare_with_table_v
+from qoex.data.paper_case import TABLE_V, compare_with_table_v
+from qoex.game.solution import Solution
+from qoex.model.market import Market
+from qoex.text.numbers import column
 
 # Two tables of two quantities each: all four would not fit into 80 columns.
 _QUANTITIES = (

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qoex.cli.exit_codes import INTERRUPTED, NO
 from qoex.cli.running import is_compiled
-from qoex.cli.terminal import busy, counting, notice, show, width
+from qoex.cli.terminal import INTERRUPTED, NO, busy, counting, notice, show, width
 from qoex.errors import InvalidInputError
-from qoex.phrases import counted
+from qoex.text.numbers import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -176,7 +175,7 @@ def _kernels_are_compiled() -> bool:
     Experiments always run on compiled kernels, however small they are: interpreted ones differ in
     the last digits, and a row must not depend on who computed it.
     """
-    from qoex.experiments.interrupts import interrupts_deferred
+    from qoex.experiments.running import interrupts_deferred
 
     with interrupts_deferred():
         from qoex.kernels.sweep import sweep as kernel

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qoex.cli.exit_codes import NO
-from qoex.cli.json_output import JsonPath, put_json
-from qoex.cli.terminal import notice, show, width
+from qoex.cli.terminal import NO, JsonPath, notice, put_json, show, width
 from qoex.errors import InvalidInputError
 
 
@@ -45,7 +43,7 @@ def infer(
     """Infer a market's hidden parameters from observed rewards, allocations and QoE."""
     from qoex.cli.inference import inference_data, run_inference
     from qoex.cli.inference_view import inference_view
-    from qoex.files import write_market
+    from qoex.files.market_files import write_market
 
     if output is not None and output.suffix.lower() not in (".toml", ".json"):
         raise InvalidInputError(f"{output}: the name of the file must end in .toml or .json")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from qoex import kernels
-from qoex.arrays_file import arrays_from_market
 from qoex.calibration import (
     Inference,
     Observations,
@@ -20,7 +19,8 @@ from qoex.calibration import (
 from qoex.cli.running import is_compiled
 from qoex.cli.terminal import busy, notice
 from qoex.errors import InvalidInputError
-from qoex.phrases import percent
+from qoex.files.arrays_json import arrays_from_market
+from qoex.text.numbers import percent
 
 # Up to this many pairs, interpreted kernels are done before numba is loaded: for Table V, 260
 # equilibria of 2×3 pairs, they need 1.3 s with everything else, compiled ones 2.1 s.

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from qoex.calibration import Inference, Parameter, Refit, Verdict
 from qoex.cli.render import MOST_PAIRS, Column, View, table
-from qoex.phrases import DOES_NOT_APPLY, column, counted, listed, number, percent
-from qoex.sentences import shown_name
+from qoex.text.numbers import DOES_NOT_APPLY, column, counted, listed, number, percent
+from qoex.text.refusals import shown_name
 
 _UNITS = {
     "profit_factor": "money",

@@ -13,14 +13,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
 from qoex.certificate import CERTIFIED, Certificate
-from qoex.market import FloatArray, Market
-from qoex.phrases import column, counted, listed, number
-from qoex.sentences import shown_name
-from qoex.solution import Solution
+from qoex.game.solution import Solution
+from qoex.model.market import FloatArray, Market
+from qoex.text.numbers import column, counted, listed, number
+from qoex.text.refusals import shown_name
 
 if TYPE_CHECKING:
-    from qoex.large import MarketDirectory
-    from qoex.stored import StoredSolution
+    from qoex.files.parquet import MarketDirectory
+    from qoex.out_of_core import StoredSolution
 
 View = list[str | Table]
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qoex.cli.agent_extra import require_agent_extra
-from qoex.cli.exit_codes import NO
-from qoex.cli.json_output import JsonPath, put_json
-from qoex.cli.terminal import counting, notice, show
+from qoex.cli.terminal import NO, JsonPath, counting, notice, put_json, require_agent_extra, show
 from qoex.errors import InvalidInputError
-from qoex.phrases import counted
+from qoex.text.numbers import counted
 
 if TYPE_CHECKING:
-    from qoex.agent.replay import Replayed
+    from qoex.agent.cycle.replay import Replayed
 
 
 def replay(
@@ -47,9 +44,9 @@ def replay(
 
 
 async def _replayed(database: str, first: int, last: int | None) -> list[Replayed]:
-    from qoex.agent.replay import replay as replayed
+    from qoex.agent.cycle.replay import replay as replayed
+    from qoex.agent.solving.worker import Worker
     from qoex.agent.storage import Store
-    from qoex.agent.worker import Worker
 
     worker = Worker(niceness=0)
     try:

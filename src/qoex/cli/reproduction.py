@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from qoex.cli.exit_codes import NO
 from qoex.cli.experiments import AUTO, Cluster, Jobs, Overwrite, job_count, run_tables, runner_of
-from qoex.cli.terminal import busy, notice, show, width
+from qoex.cli.terminal import NO, busy, notice, show, width
 from qoex.errors import InvalidInputError
 
 SEEDS, QUICK_SEEDS = 100, 3

@@ -11,7 +11,7 @@ import polars as pl
 
 from qoex.cli.render import Column, View, table
 from qoex.experiments.claims import Verdict
-from qoex.phrases import counted, listed
+from qoex.text.numbers import counted, listed
 
 if TYPE_CHECKING:
     from qoex.experiments.claims import Judged

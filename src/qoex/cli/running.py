@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from qoex import kernels
 from qoex.cli.terminal import busy, notice
-from qoex.market import Market
+from qoex.model.market import Market
 
 if TYPE_CHECKING:
     from qoex.certificate import Certificate
-    from qoex.solution import Solution
+    from qoex.game.solution import Solution
 
 
 class Method(StrEnum):
@@ -68,14 +68,14 @@ def solve_by(method: Method, market: Market) -> Solution:
     """
     with busy("solving") as progress:
         if method is Method.CAPACITY_PRICES:
-            from qoex.equilibrium import solve
+            from qoex.equilibrium.solver import solve
 
             return solve(market)
         if method is Method.BEST_REPLY:
-            from qoex.best_reply import best_reply_equilibrium
+            from qoex.game.best_response import best_reply_equilibrium
 
             return best_reply_equilibrium(market, progress=progress.step)
-        from qoex.perturbation import dual_perturbation
+        from qoex.mechanisms.dual_perturbation import dual_perturbation
 
         return dual_perturbation(market, progress=progress.step)
 
@@ -94,13 +94,11 @@ def certificate_of(
         InfeasibleMarketError: a provider cannot serve all of its users.
     """
     from qoex.certificate import CERTIFIED
-    from qoex.multiplicity import certify_with_multiplicity
+    from qoex.equilibrium.multiplicity import certify
 
     tolerance = CERTIFIED if tolerance is None else tolerance
     with busy("certifying") as progress:
-        return certify_with_multiplicity(
-            market, solution, tolerance=tolerance, progress=progress.share
-        )
+        return certify(market, solution, tolerance=tolerance, progress=progress.share)
 
 
 def is_compiled(kernel: Callable[..., Any]) -> bool:
@@ -123,7 +121,7 @@ def _main_kernel(method: Method) -> Callable[..., Any]:
 
         return sweep
     if method is Method.BEST_REPLY:
-        from qoex.kernels.best_reply import best_reply_round
+        from qoex.kernels.best_response import best_reply_round
 
         return best_reply_round
     from qoex.kernels.perturbation import perturb

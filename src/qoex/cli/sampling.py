@@ -10,7 +10,7 @@ import typer
 
 from qoex.cli.terminal import busy, notice
 from qoex.errors import InvalidInputError
-from qoex.phrases import counted
+from qoex.text.numbers import counted
 
 
 def sample(
@@ -52,11 +52,11 @@ def _sample_into(output: str, providers: int, users: int, seed: int, *, feasible
     Raises:
         InvalidInputError: the name is none of these, or cannot be written.
     """
-    from qoex.feasibility import CAPACITY_MARGIN, capacity_factor
+    from qoex.model.feasibility import CAPACITY_MARGIN, capacity_factor
 
     suffix = Path(output).suffix.lower()
     if not suffix or output.endswith("/"):
-        from qoex.large.sampling import sample_market_directory
+        from qoex.files.parquet.sampling import sample_market_directory
 
         with busy("drawing") as progress:
             factor = sample_market_directory(
@@ -67,8 +67,8 @@ def _sample_into(output: str, providers: int, users: int, seed: int, *, feasible
         raise InvalidInputError(
             f"{output}: the name of the file must end in .toml or .json, or in / for a directory"
         )
-    from qoex.files import write_market, write_scenario
-    from qoex.sampling import sample_scenario
+    from qoex.files.market_files import write_market, write_scenario
+    from qoex.scenario.sampling import sample_scenario
 
     scenario = sample_scenario(providers, users, np.random.default_rng(seed), feasible=feasible)
     market = scenario.market()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qoex.cli.agent_extra import require_agent_extra
+from qoex.cli.terminal import require_agent_extra
 
 
 def serve(
@@ -48,7 +48,7 @@ def serve(
     }
     settings = load_settings(given, config)
     if print_config:
-        from qoex.agent.settings_text import settings_text
+        from qoex.agent.settings import settings_text
 
         typer.echo(settings_text(settings), nl=False)
         return

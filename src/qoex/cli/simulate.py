@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
-from qoex.cli.agent_extra import require_agent_extra
-from qoex.cli.exit_codes import INTERRUPTED
-from qoex.cli.json_output import JsonPath, put_json
-from qoex.cli.terminal import notice, show, width
+from qoex.cli.terminal import (
+    INTERRUPTED,
+    JsonPath,
+    notice,
+    put_json,
+    require_agent_extra,
+    show,
+    width,
+)
 
 
 class CyclesBy(StrEnum):
@@ -61,13 +66,13 @@ def simulate(
 ) -> None:
     """Let a simulated fleet report to a running agent, and value how often it is re-solved."""
     require_agent_extra("simulate", "httpx")
-    from qoex.checked import not_negative
     from qoex.cli.simulate_view import summary_view, watching
     from qoex.client import Client
-    from qoex.files import write_atomically
+    from qoex.files.market_files import write_atomically
     from qoex.fleet import Cycles, FleetSettings, Record, Simulation
     from qoex.fleet.plot import picture, require_format
     from qoex.fleet.settings import HOUR
+    from qoex.model.validation import not_negative
 
     settings = FleetSettings(
         users=users,

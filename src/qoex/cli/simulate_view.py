@@ -15,7 +15,7 @@ from qoex.cli.render import Column, View, table
 from qoex.cli.terminal import notice, width
 from qoex.fleet import POLICIES, FleetSettings, Record, Step
 from qoex.fleet.settings import HOUR
-from qoex.phrases import column, counted, number, percent
+from qoex.text.numbers import column, counted, number, percent
 
 _LINE_INTERVAL = 10.0  # seconds between two lines of a log
 _LATE = 0.5  # seconds behind its clock from which on that is worth saying

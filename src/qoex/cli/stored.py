@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qoex.cli.exit_codes import NO
-from qoex.cli.json_output import put_json
 from qoex.cli.running import load_kernels
-from qoex.cli.terminal import busy, notice, show, width
+from qoex.cli.terminal import NO, busy, notice, put_json, show, width
 from qoex.errors import InfeasibleMarketError, InvalidInputError, QoexError
-from qoex.files import is_stored
-from qoex.phrases import column, counted, number
-from qoex.sentences import shown_name
+from qoex.files.market_files import is_stored
+from qoex.text.numbers import column, counted, number
+from qoex.text.refusals import shown_name
 
 if TYPE_CHECKING:
     from qoex.cli.render import Column, View
-    from qoex.large import MarketDirectory
-    from qoex.stored import StoredSolution
-    from qoex.stored.solving import StoredHosts
+    from qoex.files.parquet import MarketDirectory
+    from qoex.out_of_core import StoredSolution
+    from qoex.out_of_core.solving import StoredHosts
 
 # Up to this many pairs a market is solved in memory, and shown with its users, as any other is.
 IN_MEMORY_PAIRS = 2_000_000
@@ -73,7 +71,7 @@ def solved_in_chunks(
                 f"{given[0]} is for markets stored as Parquet: a directory, or a .parquet file"
             )
         return False
-    from qoex.large import MarketDirectory
+    from qoex.files.parquet import MarketDirectory
 
     market = MarketDirectory(path)
     if not given and market.providers * market.users <= IN_MEMORY_PAIRS:
@@ -90,7 +88,7 @@ def solved_in_chunks(
 def _solve(
     market: MarketDirectory, cluster: str | None, out: Path | None, json: str | None
 ) -> None:
-    from qoex.stored import solve_stored, stored_solution_data
+    from qoex.out_of_core import solve_stored, stored_solution_data
 
     load_kernels()
     start = time.monotonic()
@@ -117,7 +115,7 @@ def _hosts(market: MarketDirectory, cluster: str | None) -> Iterator[StoredHosts
     if cluster is None:
         yield None
         return
-    from qoex.stored import OnCluster
+    from qoex.out_of_core import OnCluster
 
     with busy("loading users"):
         hosts = OnCluster(market, cluster)

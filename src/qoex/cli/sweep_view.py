@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qoex.cli.render import Column, View, table
-from qoex.phrases import column, counted, number
+from qoex.text.numbers import column, counted, number
 
 if TYPE_CHECKING:
     from qoex.experiments.sweep import Sweep

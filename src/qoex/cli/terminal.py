@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import IO, TYPE_CHECKING
+from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from qoex.errors import QoexError
+from qoex.files.market_files import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
 
 # A progress bar that comes at once would only flicker where the answer does, too.
 _PATIENCE = 0.7  # seconds
@@ -186,3 +195,83 @@ def _console(file: IO[str]) -> Console:
     console = Console(file=file, markup=False, highlight=False, emoji=False)
     console.width = min(max(console.width, _NARROWEST), _WIDEST)
     return console
+
+
+NO = 1  # an answer, and it is no: not solved, not an equilibrium
+UNUSABLE = 2  # input that cannot be used
+INTERRUPTED = 130  # what a shell says of SIGINT
+NO_READER = 141  # what a shell says of SIGPIPE
+
+
+def require_agent_extra(command: str, package: str) -> None:
+    """Return if a package of the extra "agent" is installed.
+
+    Args:
+        command: that needs it.
+        package: as it is imported.
+
+    Raises:
+        QoexError: it is not; says what to do.
+    """
+    if find_spec(package) is None:
+        raise QoexError(f'qoex {command} needs the extra "agent": pip install "qoex[agent]"')
+
+
+JsonPath = Annotated[
+    str | None,
+    typer.Option("--json", metavar="PATH", help="Write JSON to a file, or with - print it alone."),
+]
+
+
+def put_json(path: str, data: dict[str, Any]) -> bool:
+    """Write JSON to a file, or alone to stdout for "-"; return whether stdout is left for people.
+
+    Raises:
+        InvalidInputError: the file cannot be written.
+    """
+    from qoex.files.solution_json import json_text
+
+    text = json_text(data)
+    if path == "-":
+        print(text, end="", flush=True)
+        return False
+    write_atomically(path, text)
+    notice(f"wrote {path}")
+    return True
+
+
+class Group(TyperGroup):
+    """Says every mistake in one line on stderr, and turns it into an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what cannot be written to stdout is told as such."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            # Files say what is wrong with them in our own errors, so this is stdout: whoever read
+            # it is gone, or a disk is full. Python must not find that out again at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise typer.Exit(NO_READER) from None
+            raise QoexError(f"the output cannot be written ({error.strerror})") from None
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; return the exit code, or leave with it."""
+        standalone = options.pop("standalone_mode", True)
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except QoexError as error:
+            notice(f"error: {error}")
+            code = UNUSABLE
+        except MemoryError:
+            notice("error: there is not enough memory for that")
+            code = UNUSABLE
+        except Exception as error:
+            # What typer raises for wrong usage has no public base class, but this method.
+            if not hasattr(error, "format_message"):
+                raise
+            notice(f"error: {error.format_message()}")
+            code = UNUSABLE
+        if standalone:
+            sys.exit(code)
+        return code

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from qoex.cli.agent_extra import require_agent_extra
-from qoex.cli.terminal import notice, show
+from qoex.cli.terminal import notice, require_agent_extra, show
 from qoex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def _bearer(*, operator: bool, provider: str | None, user: str | None) -> tuple[
     """
     import re
 
-    from qoex.agent.nodes import NODE_NAME
+    from qoex.agent.reports.nodes import NODE_NAME
     from qoex.agent.tokens import Role
 
     said = [

@@ -10,10 +10,18 @@ from typing import Self, TypeVar
 
 import httpx
 
-from qoex.client.call import Batch, Call
 from qoex.client.calls import Calls
-from qoex.client.connection import TIMEOUT, http_options
-from qoex.client.exchange import Outcome, Retries, Todo, exchange, request_of
+from qoex.client.exchange import (
+    TIMEOUT,
+    Batch,
+    Call,
+    Outcome,
+    Retries,
+    Todo,
+    exchange,
+    http_options,
+    request_of,
+)
 from qoex.client.following import Following, Stream
 
 T = TypeVar("T")

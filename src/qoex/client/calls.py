@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
-from qoex.client.call import Batch, Call, call, path_of
+from qoex.client.exchange import Batch, Call, call, path_of
 from qoex.client.following import Stream, stream
 from qoex.client.reports import (
     Line,

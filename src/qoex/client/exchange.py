@@ -7,19 +7,116 @@ pause, and is sent what came of it. So the blocking client and the asynchronous 
 from __future__ import annotations
 
 import email.utils
+import functools
+import ipaddress
+import os
 import random
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from urllib.parse import quote
 
 import httpx
 
-from qoex.client.call import Call
 from qoex.client.errors import UNREACHABLE, UNREADABLE, AgentError, problem_of
 from qoex.errors import InvalidInputError
 
+P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Call(Generic[T_co]):
+    """A request, and how its answer is read.
+
+    Attributes:
+        method: of HTTP.
+        path: below the agent's address, escaped.
+        read: makes the result of the body of a successful answer.
+        parameters: of the query; None is left out.
+        headers: besides those of every request.
+        content: the body.
+        repeatable: whether sending it twice does what sending it once does. All reports are, by
+            their idempotency key.
+        timeout: seconds to wait for the answer, where it may take longer than usual.
+    """
+
+    method: str
+    path: str
+    read: Callable[[bytes], T_co]
+    parameters: Mapping[str, str | int | bool | None] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    repeatable: bool = True
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Batch(Generic[T]):
+    """Several calls, one after the other, whose results make one."""
+
+    calls: Sequence[Call[T]]
+    merge: Callable[[Sequence[T]], T]
+
+
+class BlockingPerformer(Protocol):
+    """Who waits for what a call describes; :class:`qoex.client.Client` is one."""
+
+    def perform(self, what: Call[T] | Batch[T]) -> T:
+        """Carry it out."""
+        ...
+
+
+class AsyncPerformer(Protocol):
+    """Who can be awaited; :class:`qoex.client.AsyncClient` is one."""
+
+    async def perform(self, what: Call[T] | Batch[T]) -> T:
+        """Carry it out."""
+        ...
+
+
+class Method(Generic[P, T]):
+    """A method of both clients, made of the description of its call."""
+
+    def __init__(self, describe: Callable[Concatenate[Any, P], Call[T] | Batch[T]]) -> None:
+        self._describe = describe
+        self.__doc__ = describe.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Method[P, T]: ...
+
+    @overload
+    def __get__(self, client: BlockingPerformer, owner: type) -> Callable[P, T]: ...
+
+    @overload
+    def __get__(
+        self, client: AsyncPerformer, owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+    def __get__(self, client: BlockingPerformer | AsyncPerformer | None, owner: type) -> Any:
+        """Return what carries the call out."""
+        if client is None:
+            return self
+        describe = self._describe
+
+        @functools.wraps(describe)
+        def carried_out(*positional: P.args, **named: P.kwargs) -> Any:
+            return client.perform(describe(client, *positional, **named))
+
+        return carried_out
+
+
+def call(describe: Callable[Concatenate[Any, P], Call[T] | Batch[T]]) -> Method[P, T]:
+    """Turn the description of a call into a method of both clients."""
+    return Method(describe)
+
+
+def path_of(*parts: str | int) -> str:
+    """Return the path of a resource, every part escaped."""
+    return "/v1/" + "/".join(quote(str(part), safe="") for part in parts)
+
 
 Todo = httpx.Request | float
 Outcome = httpx.Response | httpx.RequestError | None
@@ -172,3 +269,52 @@ def _retry_after(value: str | None) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
+
+
+AGENT_VARIABLE = "QOEX_AGENT"
+TOKEN_VARIABLE = "QOEX_TOKEN"
+DEFAULT_AGENT = "http://127.0.0.1:8321"
+
+TIMEOUT = 10.0  # seconds, to connect and to wait for an answer
+
+
+def http_options(agent: str | None, token: str | None, timeout: float) -> dict[str, Any]:
+    """Return what an httpx client is built with.
+
+    Args:
+        agent: address; by default that of the variable QOEX_AGENT, or an agent on this machine.
+        token: of the node or operator; by default that of the variable QOEX_TOKEN, if it is set.
+        timeout: seconds.
+
+    Raises:
+        InvalidInputError: the address is none of HTTP, or the token holds what no token may.
+    """
+    address = agent or os.environ.get(AGENT_VARIABLE) or DEFAULT_AGENT
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL as error:
+        raise InvalidInputError(f"the agent's address {address!r} is none ({error})") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidInputError(
+            f"the agent's address is {address!r}; it must begin with http:// or https:// and a host"
+        )
+    headers = {"accept": "application/json", "user-agent": "qoex-client"}
+    secret = token or os.environ.get(TOKEN_VARIABLE)
+    if secret:
+        if not (secret.isascii() and secret.isprintable() and " " not in secret):
+            raise InvalidInputError("the token holds a blank or a character that no token has")
+        headers["authorization"] = f"Bearer {secret}"
+    return {
+        "base_url": url,
+        "headers": headers,
+        "timeout": timeout,
+        # A proxy of the environment cannot reach an agent on this machine.
+        "trust_env": not _loopback(url.host),
+    }
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -9,17 +9,12 @@ import random
 import re
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import httpx
 
-from qoex.client.call import Call
 from qoex.client.errors import UNREADABLE, AgentError
-from qoex.client.exchange import Retries, refusal, unreachable
-
-if TYPE_CHECKING:
-    from qoex.client.asynchronous import AsyncClient
-    from qoex.client.blocking import Client
+from qoex.client.exchange import Call, Retries, refusal, unreachable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -180,6 +175,22 @@ class Following(Generic[T]):
         return max(pause, self._reader.pause or 0.0)
 
 
+class BlockingFollower(Protocol):
+    """Who waits for events; :class:`qoex.client.Client` is one."""
+
+    def follow(self, stream: Stream[T]) -> Generator[T, None, None]:
+        """Follow a stream."""
+        ...
+
+
+class AsyncFollower(Protocol):
+    """Whose events can be awaited; :class:`qoex.client.AsyncClient` is one."""
+
+    def follow(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
+        """Follow a stream."""
+        ...
+
+
 class StreamMethod(Generic[P, T]):
     """A method of both clients that follows events."""
 
@@ -191,12 +202,16 @@ class StreamMethod(Generic[P, T]):
     def __get__(self, client: None, owner: type) -> StreamMethod[P, T]: ...
 
     @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    def __get__(
+        self, client: BlockingFollower, owner: type
+    ) -> Callable[P, Generator[T, None, None]]: ...
 
     @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    def __get__(
+        self, client: AsyncFollower, owner: type
+    ) -> Callable[P, AsyncGenerator[T, None]]: ...
 
-    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
+    def __get__(self, client: BlockingFollower | AsyncFollower | None, owner: type) -> Any:
         """Return what follows the events."""
         if client is None:
             return self

@@ -1,4 +1,4 @@
-"""What nodes send: plain dicts with typed fields, in the units of :mod:`qoex.market`.
+"""What nodes send: plain dicts with typed fields, in the units of :mod:`qoex.model.market`.
 
 Each report exists complete, for ``put_…``, and as a patch, for ``patch_…``: there a missing field
 stays as it is and None removes an optional one (JSON merge patch, RFC 7396). The agent checks

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoex.experiments.study import Row
-from qoex.qoe import gap_from_examples
-from qoex.sampling import TABLE_III
+from qoex.model.qoe import gap_from_examples
+from qoex.scenario.sampling import TABLE_III
 
 # Up to the most of Table III, and from none, where the bound is β itself.
 EXAMPLES = tuple(range(max(TABLE_III.examples) + 1))

@@ -8,7 +8,7 @@ from typing import Any
 
 from qoex.errors import ScenarioError
 from qoex.scenario import Scenario
-from qoex.sentences import demand_place
+from qoex.text.refusals import demand_place
 
 Change = Callable[[Scenario, float], Scenario]
 

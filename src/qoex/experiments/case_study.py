@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qoex import schemes
-from qoex.arrays_file import arrays_from_market
+from qoex.data.paper_case import TABLE_V, compare_with_table_v, table_iv_market
 from qoex.experiments.measure import MEASURED, measure
 from qoex.experiments.paper import PROPOSED
 from qoex.experiments.study import Row
-from qoex.table_v import TABLE_V, compare_with_table_v, table_iv_market
+from qoex.files.arrays_json import arrays_from_market
+from qoex.mechanisms import schemes
 
 # Field of Solution → quantity of a row, and its unit; in the order of Table V's columns.
 QUANTITIES: dict[str, tuple[str, str]] = {

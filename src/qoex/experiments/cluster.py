@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from qoex.cluster import Cluster, other_code
+from qoex.cluster.connection import Cluster, other_code
 from qoex.experiments.provenance import provenance
 from qoex.experiments.study import Row, Study, Task, code_identity, compute
 

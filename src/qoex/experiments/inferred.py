@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoex.calibration import infer_parameters, table_v_observations
+from qoex.data.paper_case import TABLE_V
 from qoex.experiments.study import Row
-from qoex.table_v import TABLE_V
 
 COLUMNS: dict[str, str] = {
     "seed": "whole",

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qoex import schemes
 from qoex.certificate import certify
-from qoex.checked import not_negative
 from qoex.errors import (
     InfeasibleMarketError,
     InvalidInputError,
@@ -18,10 +16,12 @@ from qoex.errors import (
     UnavailableSchemeError,
 )
 from qoex.experiments.study import Row
-from qoex.market import Market
-from qoex.metrics import Metrics, score
-from qoex.solution import Regime, Solution
-from qoex.tokens import Tokens
+from qoex.game.metrics import Metrics, score
+from qoex.game.solution import Regime, Solution
+from qoex.mechanisms import schemes
+from qoex.model.market import Market
+from qoex.model.tokens import Tokens
+from qoex.model.validation import not_negative
 
 # Schemes whose result is an equilibrium of the market as it stands, so that a certificate applies.
 _CERTIFIED = frozenset({"proposed"})

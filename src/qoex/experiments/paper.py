@@ -16,8 +16,8 @@ from importlib.resources import as_file, files
 
 from qoex.experiments.measure import SchemeCase
 from qoex.experiments.sweep import Sweep
-from qoex.files import read_scenario
-from qoex.sampling import TABLE_III
+from qoex.files.market_files import read_scenario
+from qoex.scenario.sampling import TABLE_III
 
 PROPOSED = SchemeCase("proposed", "proposed")
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qoex.sources import package_version
+from qoex.cluster.code_identity import package_version
 
 # Whose versions may change a row, if only in its last digits.
 _PACKAGES = ("qoex", "numba", "numpy", "scipy", "polars", "pydantic")

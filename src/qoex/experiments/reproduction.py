@@ -28,11 +28,11 @@ from qoex.experiments.paper import paper_sweeps
 from qoex.experiments.plots.appendix_panels import CONVERGENCE_PANELS
 from qoex.experiments.plots.figures import DRAWING, draw_all
 from qoex.experiments.plots.panels import PANELS
-from qoex.experiments.pool import get_ready
 from qoex.experiments.report import write_report
+from qoex.experiments.runners import get_ready
 from qoex.experiments.study import Study
 from qoex.experiments.tables import read_table
-from qoex.files import write_atomically
+from qoex.files.market_files import write_atomically
 
 # Item of the paper → the first word(s) of the names of the tables behind it.
 ITEMS: dict[str, tuple[str, ...]] = {

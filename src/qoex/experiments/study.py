@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
-from qoex.sources import identity_of
+from qoex.cluster.code_identity import identity_of
 
 Row = dict[str, Any]
 Task = tuple[int, int]  # which of several studies, which seed
@@ -71,13 +71,13 @@ def fingerprint(study: Study) -> str:
 # Modules and folders whose change cannot change a row: they only start, keep, draw, judge or print.
 _WITHOUT_EFFECT = frozenset(
     {
+        "agent",
+        "certificate/explanation",
         "cli",
+        "client",
         "cluster",
-        "explain",
-        "schemas",
         "experiments/claims",
         "experiments/cluster",
-        "experiments/interrupts",
         "experiments/intervals",
         "experiments/lock",
         "experiments/paper",  # all that is in it is among the parameters
@@ -87,8 +87,10 @@ _WITHOUT_EFFECT = frozenset(
         "experiments/reproduction",
         "experiments/runners",
         "experiments/running",
+        "experiments/speed",
         "experiments/sweep_file",
-        "stored",
+        "fleet",
+        "out_of_core",
     }
 )
 

@@ -13,10 +13,10 @@ from qoex.experiments.axes import AXES
 from qoex.experiments.measure import SchemeCase
 from qoex.experiments.sweep import Sweep
 from qoex.experiments.sweep_tables import RangesTable, SchemeTable, SweepTables
-from qoex.files import FilePath, parse_toml, read_scenario, read_text
-from qoex.sampling import TABLE_III
+from qoex.files.market_files import FilePath, parse_toml, read_scenario, read_text
+from qoex.scenario.sampling import TABLE_III
 from qoex.scenario.tables import Table
-from qoex.sentences import sentence_by_path
+from qoex.text.refusals import sentence_by_path
 
 # What says how random markets are drawn, and so says nothing beside a scenario.
 _OF_RANDOM_MARKETS = ("ranges", "drawn", "seeds", "root_seed")

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, Strict
 
 from qoex.experiments.axes import AXES
-from qoex.experiments.sweep_checks import Overload
+from qoex.experiments.sweep import Overload
+from qoex.mechanisms.schemes import SCHEMES
 from qoex.scenario.tables import Ambiguity, Decibels, Name, NotNegative, Positive, Table
-from qoex.schemes import SCHEMES
 
 # As many as the reproduction of the paper takes.
 DEFAULT_SEEDS = 100

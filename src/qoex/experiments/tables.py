@@ -27,7 +27,7 @@ from qoex.errors import InvalidInputError
 from qoex.experiments.lock import Lock
 from qoex.experiments.provenance import provenance
 from qoex.experiments.study import Row, Study, fingerprint
-from qoex.files import write_atomically
+from qoex.files.market_files import write_atomically
 
 _TYPES: dict[str, type[pl.DataType]] = {
     "text": pl.String,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex import qoe
 from qoex.client.results import Pair
 from qoex.fleet.settings import HOUR
-from qoex.market import FloatArray, Market
+from qoex.model import qoe
+from qoex.model.market import FloatArray, Market
 
 EVERY_CYCLE, HOURLY, NEVER = "every cycle", "hourly", "never"
 POLICIES = (EVERY_CYCLE, HOURLY, NEVER)

@@ -11,7 +11,7 @@ import numpy as np
 from qoex.fleet.policies import POLICIES, SCORES
 from qoex.fleet.settings import HOUR
 from qoex.fleet.simulation import Step
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from qoex.client.calls import MOST_LINES
 from qoex.client.reports import DemandReport, Line, ProviderReport, UserReport
 from qoex.fleet.world import Changes, World
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 # A lifetime is another one, to be declared by everybody at once, if it differs by this factor.
 _ANOTHER = 1.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from qoex.checked import not_negative, positive, share
 from qoex.errors import InvalidInputError
-from qoex.sampling import TABLE_III, Ranges
+from qoex.model.validation import not_negative, positive, share
+from qoex.scenario.sampling import TABLE_III, Ranges
 
 HOUR = 3600.0  # seconds
 

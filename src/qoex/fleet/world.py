@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex import qoe
-from qoex.feasibility import capacity_factor
 from qoex.fleet.settings import HOUR, FleetSettings
-from qoex.market import BoolArray, FloatArray, Market
-from qoex.sampling import Interval
-from qoex.work import QuadraticWork
+from qoex.model import qoe
+from qoex.model.feasibility import capacity_factor
+from qoex.model.market import BoolArray, FloatArray, Market
+from qoex.model.work import QuadraticWork
+from qoex.scenario.sampling import Interval
 
 IntArray = NDArray[np.int64]
 

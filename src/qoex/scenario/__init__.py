@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError, model_validator
 
-from qoex import sentences
 from qoex.errors import ScenarioError
-from qoex.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
+from qoex.model.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
+from qoex.model.tokens import Tokens
 from qoex.scenario import resolve
 from qoex.scenario.tables import Defaults, Demand, Provider, ScenarioTables, Table, User
-from qoex.tokens import Tokens
+from qoex.text import refusals as sentences
 
 __all__ = ["Defaults", "Demand", "Provider", "Scenario", "Tokens", "User"]
 

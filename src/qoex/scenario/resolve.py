@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from qoex import qoe
 from qoex.errors import InvalidInputError, ScenarioError
-from qoex.market import FloatArray, Market
+from qoex.model import qoe
+from qoex.model.market import FloatArray, Market
+from qoex.model.tokens import Tokens
+from qoex.model.work import CachedWork, QuadraticWork, WorkModel
 from qoex.scenario.tables import Defaults, Demand, DemandFields, Provider, ScenarioTables, Table
-from qoex.sentences import demand_place, did_you_mean, shown_name
-from qoex.tokens import Tokens
-from qoex.work import CachedWork, QuadraticWork, WorkModel
+from qoex.text.refusals import demand_place, did_you_mean, shown_name
 
 Pairs = dict[tuple[int, int], Demand]
 

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qoex.agent.entries import CycleResult, NodeKind
-from qoex.agent.nodes import NodeName
-from qoex.agent.reports import ProviderReport, UserReport
+from qoex.agent.reports.entries import CycleResult, NodeKind
+from qoex.agent.reports.forms import ProviderReport, UserReport
+from qoex.agent.reports.nodes import NodeName
 from qoex.agent.tokens import Role
-from qoex.solution import Regime
+from qoex.game.solution import Regime
 
 Money = Annotated[str, Field(pattern=r"^-?\d+\.\d{6}$", examples=["12.345678"])]
 

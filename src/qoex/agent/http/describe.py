@@ -11,7 +11,7 @@ from starlette.responses import Response
 from qoex.agent.errors import Problem
 from qoex.agent.http import problems
 from qoex.agent.http.bodies import JSON
-from qoex.agent.nodes import AGENT_KEY_PREFIX, IDEMPOTENCY_KEY
+from qoex.agent.reports.nodes import AGENT_KEY_PREFIX, IDEMPOTENCY_KEY
 
 Example = Mapping[str, Any]
 

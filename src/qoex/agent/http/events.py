@@ -11,10 +11,10 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from qoex.agent.cycle import Engine
-from qoex.agent.history import History
+from qoex.agent.cycle.engine import Engine
+from qoex.agent.cycle.history import History
+from qoex.agent.cycle.publishing import Published, Subscription
 from qoex.agent.http.parts import Parts
-from qoex.agent.publishing import Published, Subscription
 from qoex.agent.storage import Store
 from qoex.agent.tokens import Token
 

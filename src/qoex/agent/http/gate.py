@@ -21,7 +21,7 @@ from qoex.agent.errors import Problem
 from qoex.agent.http.limits import TokenBuckets
 from qoex.agent.http.parts import Parts
 from qoex.agent.http.problems import CHALLENGE, broken_response, problem_response
-from qoex.agent.http.scope import REQUEST_ID, TOKEN
+from qoex.agent.http.security import REQUEST_ID, TOKEN
 from qoex.agent.settings import LogLevel
 from qoex.agent.tokens import Role
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from qoex.agent.errors import Fault, Problem, Refused
 from qoex.agent.http.problems import refused_handler, storage_handler
-from qoex.agent.nodes import NODE_NAME
+from qoex.agent.reports.nodes import NODE_NAME
 from qoex.agent.storage.failures import StorageError
 
 Endpoint = Callable[[str, Request], Awaitable[Response]]

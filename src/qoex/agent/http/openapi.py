@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from qoex.agent.http import answers, problems
-from qoex.agent.lines import FORMS, BulkLine
-from qoex.agent.release import VERSION
+from qoex.agent.reports.lines import FORMS, BulkLine
+from qoex.agent.solving.recording import VERSION
 
 _TEMPLATE = "#/components/schemas/{model}"
 _DESCRIPTION = """\

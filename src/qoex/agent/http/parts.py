@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from qoex.agent.cycle import Engine
-from qoex.agent.history import History
+from qoex.agent.cycle.engine import Engine
+from qoex.agent.cycle.history import History
 from qoex.agent.http.limits import Streams
 from qoex.agent.http.security import KnownTokens
 from qoex.agent.instruments import Instruments
-from qoex.agent.intake import Intake
 from qoex.agent.settings import Settings
+from qoex.agent.state.intake import Intake
 from qoex.agent.storage import Store
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qoex.agent.errors import Fault, Problem, Refused
-from qoex.agent.http.scope import REQUEST_ID
+from qoex.agent.http.security import REQUEST_ID
 from qoex.agent.storage.failures import StorageError
 
 MEDIA_TYPE = "application/problem+json"

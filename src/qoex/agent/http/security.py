@@ -7,10 +7,20 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from qoex.agent.entries import NodeKind
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.http.scope import token_of
+from qoex.agent.reports.entries import NodeKind
 from qoex.agent.tokens import Role, Token, secret_digest
+
+REQUEST_ID = "qoex.request_id"
+TOKEN = "qoex.token"
+
+
+def token_of(request: Request) -> Token:
+    """Return the token of a request; the gate lets none without one come below /v1."""
+    token = request.scope[TOKEN]
+    assert isinstance(token, Token)
+    return token
+
 
 _SCHEME = b"bearer "
 

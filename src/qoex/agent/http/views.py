@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from qoex.agent.allocation import Allocation
-from qoex.agent.entries import CycleRecord, NodeKind
-from qoex.agent.history import Decided
-from qoex.agent.registry import NodeState
-from qoex.agent.summary import resource_numbers
+from qoex.agent.cycle.history import Decided
+from qoex.agent.reports.entries import CycleRecord, NodeKind
+from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.summary import resource_numbers
+from qoex.agent.state.registry import NodeState
 
 # Pairs of a whole decision that are written between two breaks for others: about 2 ms.
 PAIRS_AT_A_TIME = 500

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from qoex.agent.entries import CycleRecord, CycleResult
+from qoex.agent.reports.entries import CycleRecord, CycleResult
 from qoex.agent.storage import blobs
 from qoex.agent.storage.failures import StorageError
 from qoex.agent.storage.tables import CHECKPOINTS, CYCLES, MEMBERSHIPS

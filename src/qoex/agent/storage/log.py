@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from qoex.agent.entries import Entry, EntryKind, NodeKind
+from qoex.agent.reports.entries import Entry, EntryKind, NodeKind
 from qoex.agent.storage.failures import StorageError
 from qoex.agent.storage.tables import REPORTS, json_text
 

@@ -16,9 +16,8 @@ from qoex.agent.storage.locks import (
     lock_path,
     try_advisory_lock,
 )
-from qoex.agent.storage.readers import Readers
 from qoex.agent.storage.schema import is_current, upgrade
-from qoex.agent.storage.writer import Writer
+from qoex.agent.storage.writer import Readers, Writer
 
 # How long to wait for another program that is making the tables, and how often to look.
 _PATIENCE, _PAUSE = 10.0, 0.05  # seconds

@@ -11,16 +11,14 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from qoex.agent.entries import CycleRecord, Entry
+from qoex.agent.reports.entries import CycleRecord, Entry
 from qoex.agent.storage import blobs, cycles, log, opening, token_rows
 from qoex.agent.storage.address import Address
 from qoex.agent.storage.cycles import Checkpoint
 from qoex.agent.storage.engines import reading_engine, require_file, writing_engine
 from qoex.agent.storage.locks import FileLock
 from qoex.agent.storage.log import EntryKey, KnownKey
-from qoex.agent.storage.readers import Readers
-from qoex.agent.storage.to_the_end import ToTheEnd
-from qoex.agent.storage.writer import Writer
+from qoex.agent.storage.writer import Readers, ToTheEnd, Writer
 from qoex.agent.tokens import Token
 
 T = TypeVar("T")

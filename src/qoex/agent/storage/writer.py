@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import InterfaceError, InternalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from qoex.agent.storage.failures import StorageError, told_plainly
-from qoex.agent.storage.to_the_end import ToTheEnd
 
 T = TypeVar("T")
+
+
+class ToTheEnd:
+    """Pieces of work that are under way."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of the work; who is cancelled here does not wait for it any longer."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def wait(self) -> None:
+        """Wait until none is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody waits for it any more
+
 
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
@@ -91,3 +115,36 @@ class Writer:
             raise
         self._connection = connection
         return connection
+
+
+class Readers:
+    """Runs pieces of work that change nothing, several at the same time."""
+
+    def __init__(self, engine: AsyncEngine, name: str) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            engine: of connections that may only read.
+            name: of the database, for messages.
+        """
+        self._engine = engine
+        self._name = name
+        self._running = ToTheEnd()
+
+    async def run(self, work: Work[T]) -> T:
+        """Do the work on what is committed now.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        return await self._running.run(self._run(work))
+
+    async def close(self) -> None:
+        """Wait for the work under way, and disconnect."""
+        await self._running.wait()
+        await self._engine.dispose()
+
+    async def _run(self, work: Work[T]) -> T:
+        with told_plainly(self._name):
+            async with self._engine.connect() as connection:
+                return await work(connection)

@@ -37,10 +37,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qoex.checked import positive
 from qoex.errors import InvalidInputError
-from qoex.market import FloatArray, Market
-from qoex.perturbation import Constant, Diminishing
+from qoex.mechanisms.dual_perturbation import Constant, Diminishing
+from qoex.model.market import FloatArray, Market
+from qoex.model.validation import positive
 
 Rule = Diminishing | Constant
 

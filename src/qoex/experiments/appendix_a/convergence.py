@@ -13,7 +13,6 @@ from typing import Any, get_args
 
 import numpy as np
 
-from qoex.admission import admit
 from qoex.errors import InvalidInputError
 from qoex.experiments.appendix_a.rows import (
     MEASURED,
@@ -26,10 +25,11 @@ from qoex.experiments.appendix_a.rows import (
 from qoex.experiments.appendix_a.starts import Start
 from qoex.experiments.axes import restrict
 from qoex.experiments.study import Row
-from qoex.files import read_scenario
-from qoex.perturbation import Constant, Diminishing, Order, Quantised, StepRule
-from qoex.sampling import TABLE_III, Ranges, sample_scenario
+from qoex.files.market_files import read_scenario
+from qoex.mechanisms.dual_perturbation import Constant, Diminishing, Order, Quantised, StepRule
+from qoex.model.admission import admit
 from qoex.scenario import Scenario
+from qoex.scenario.sampling import TABLE_III, Ranges, sample_scenario
 
 # T of Algorithm 1. With Δ = u/t a reward moves by at most 6.6 u in so many iterations, and by 8.9 u
 # in ten times as many, so one that is not there by then is not close.

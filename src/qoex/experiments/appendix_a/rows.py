@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from qoex.best_reply import regret
-from qoex.equilibrium import solve
+from qoex.equilibrium.solver import solve
 from qoex.experiments.appendix_a.bounds import Gaps, Rule, Theorem
 from qoex.experiments.appendix_a.starts import Start, distance_to, near
 from qoex.experiments.study import Row
-from qoex.market import FloatArray, Market
-from qoex.perturbation import (
+from qoex.game.best_response import regret
+from qoex.game.solution import Solution
+from qoex.mechanisms.dual_perturbation import (
     Constant,
     Diminishing,
     Order,
@@ -22,7 +22,7 @@ from qoex.perturbation import (
     StepRule,
     dual_perturbation,
 )
-from qoex.solution import Solution
+from qoex.model.market import FloatArray, Market
 
 ALGORITHM_1 = "dual-perturbation"
 SOLVER = "capacity-prices"

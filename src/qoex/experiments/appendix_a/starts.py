@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from qoex.market import FloatArray, Market
-from qoex.provider import answer_rewards
-from qoex.solution import Solution
+from qoex.game.provider import answer_rewards
+from qoex.game.solution import Solution
+from qoex.model.market import FloatArray, Market
 
 Start = Literal["middle", "random", "near"]
 

@@ -23,7 +23,7 @@ from qoex.experiments.claims.readings import (
 )
 from qoex.experiments.claims.verdict import Finding, LackingError, Number, by_sides, side, text
 from qoex.experiments.intervals import Estimate
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 
 class Direction(StrEnum):

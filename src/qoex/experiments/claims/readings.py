@@ -11,7 +11,7 @@ import polars as pl
 
 from qoex.experiments.claims.verdict import PAIRED_SHARE, ROUNDING, LackingError, Number
 from qoex.experiments.intervals import Estimate, estimate
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 # Where the paper leaves something open there is a second table that settles it otherwise: sizes
 # at which all demands can be served, and the one market of Table IV.

@@ -25,7 +25,7 @@ from qoex.experiments.claims.verdict import (
     text,
 )
 from qoex.experiments.intervals import Estimate
-from qoex.market import FloatArray
+from qoex.model.market import FloatArray
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.style import context
 from qoex.experiments.plots import style as look
 from qoex.experiments.plots.picture import panel_figure
 from qoex.experiments.plots.reading import Number, Panel
-from qoex.files import write_atomically
+from qoex.files.market_files import write_atomically
 
 FORMATS = ("png", "svg")
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from qoex.errors import InvalidInputError
 from qoex.experiments.plots.reading import Number, Panel, panel_numbers
-from qoex.experiments.pool import processes
+from qoex.experiments.runners import processes
 from qoex.experiments.tables import read_table
 
 # The module that draws, and loads matplotlib.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from qoex.experiments.accuracy_bound import AMBIGUITIES
 from qoex.experiments.paper import PROPOSED, SCHEME_CASES
 from qoex.experiments.plots.reading import Line, Number, Panel, Quantity, panel_numbers
-from qoex.sampling import TABLE_III
+from qoex.scenario.sampling import TABLE_III
 
 __all__ = ["PANELS", "Line", "Number", "Panel", "Quantity", "panel_numbers"]
 

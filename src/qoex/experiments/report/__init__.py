@@ -13,7 +13,7 @@ from qoex.errors import InvalidInputError
 from qoex.experiments.report.contents import Contents, gather
 from qoex.experiments.report.html import html_report
 from qoex.experiments.report.markdown import markdown_report
-from qoex.files import write_atomically
+from qoex.files.market_files import write_atomically
 
 FORMATS: dict[str, Callable[[Contents], str]] = {"html": html_report, "md": markdown_report}
 

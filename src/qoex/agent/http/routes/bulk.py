@@ -10,15 +10,15 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.entries import EntryKind, NewEntry, NodeKind
 from qoex.agent.errors import Problem, Refused
 from qoex.agent.http.answers import BulkAnswer
 from qoex.agent.http.bodies import JSON, NDJSON, body_parts, require_media_type, strict_json
 from qoex.agent.http.describe import WITH_BODY, described
 from qoex.agent.http.parts import Parts, parts_of
-from qoex.agent.http.scope import token_of
-from qoex.agent.lines import read_line
-from qoex.agent.nodes import Owner
+from qoex.agent.http.security import token_of
+from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind
+from qoex.agent.reports.lines import read_line
+from qoex.agent.reports.nodes import Owner
 
 router = APIRouter()
 

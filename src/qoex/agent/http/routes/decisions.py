@@ -11,10 +11,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from qoex.agent.allocation import Allocation
-from qoex.agent.entries import CycleRecord, NodeKind
+from qoex.agent.cycle.history import Decided
 from qoex.agent.errors import Problem, Refused
-from qoex.agent.history import Decided
 from qoex.agent.http.answers import (
     ExplanationAnswer,
     ProviderDecisionAnswer,
@@ -26,7 +24,9 @@ from qoex.agent.http.parts import Parts, parts_of
 from qoex.agent.http.routes.cycles import LARGEST, CycleNumber
 from qoex.agent.http.security import require_operator, require_owner
 from qoex.agent.http.views import node_view, pair_lines, place_of
-from qoex.agent.nodes import NodeName, Owner
+from qoex.agent.reports.entries import CycleRecord, NodeKind
+from qoex.agent.reports.nodes import NodeName, Owner
+from qoex.agent.solving.allocation import Allocation
 
 router = APIRouter()
 

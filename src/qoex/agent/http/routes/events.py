@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.entries import NodeKind
+from qoex.agent.cycle.publishing import Published
 from qoex.agent.errors import Problem, Refused
 from qoex.agent.http.describe import WITH_PARAMETERS, described
 from qoex.agent.http.events import MEDIA_TYPE, EventStream, View
@@ -16,8 +16,8 @@ from qoex.agent.http.parts import parts_of
 from qoex.agent.http.routes.cycles import LARGEST
 from qoex.agent.http.security import require_operator, require_owner
 from qoex.agent.http.views import node_view, place_of
-from qoex.agent.nodes import NodeName, Owner
-from qoex.agent.publishing import Published
+from qoex.agent.reports.entries import NodeKind
+from qoex.agent.reports.nodes import NodeName, Owner
 from qoex.agent.tokens import Role, Token
 
 router = APIRouter()

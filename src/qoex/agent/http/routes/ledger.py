@@ -11,15 +11,15 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.entries import NodeKind
 from qoex.agent.errors import Problem, Refused
 from qoex.agent.http.answers import LedgerAnswer
 from qoex.agent.http.bodies import JSON
 from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator, require_owner
-from qoex.agent.ledger import Ledger, LedgerContents, Owed
-from qoex.agent.nodes import NodeName, Owner
+from qoex.agent.reports.entries import NodeKind
+from qoex.agent.reports.nodes import NodeName, Owner
+from qoex.agent.state.ledger import Ledger, LedgerContents, Owed
 
 router = APIRouter()
 

@@ -11,15 +11,15 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.entries import NodeKind
 from qoex.agent.http.answers import NodePage
 from qoex.agent.http.bodies import JSON
 from qoex.agent.http.describe import WITH_PARAMETERS, described
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator
 from qoex.agent.http.views import short_numbers, state_view
-from qoex.agent.nodes import NODE_NAME
-from qoex.agent.registry import NodeState, Registry
+from qoex.agent.reports.entries import NodeKind
+from qoex.agent.reports.nodes import NODE_NAME
+from qoex.agent.state.registry import NodeState, Registry
 
 router = APIRouter()
 

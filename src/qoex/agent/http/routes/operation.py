@@ -16,7 +16,7 @@ from qoex.agent.http.bodies import JSON
 from qoex.agent.http.describe import ANYWHERE, content, described, reference
 from qoex.agent.http.openapi import openapi_document
 from qoex.agent.http.parts import parts_of
-from qoex.agent.http.scope import TOKEN
+from qoex.agent.http.security import TOKEN
 from qoex.agent.settings import MetricsAccess, is_loopback
 from qoex.agent.tokens import Role, Token
 

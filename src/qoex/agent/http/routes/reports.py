@@ -11,7 +11,6 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.entries import EntryKind, NewEntry, NodeKind, Receipt
 from qoex.agent.errors import Problem, Refused
 from qoex.agent.http.answers import (
     LinksAnswer,
@@ -38,8 +37,9 @@ from qoex.agent.http.lean import LeanRoute
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_owner
 from qoex.agent.http.views import state_view
-from qoex.agent.lines import FORMS, refused_form
-from qoex.agent.nodes import IDEMPOTENCY_KEY, NodeName
+from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind, Receipt
+from qoex.agent.reports.lines import FORMS, refused_form
+from qoex.agent.reports.nodes import IDEMPOTENCY_KEY, NodeName
 
 # The users' first, for there are most of them.
 router = APIRouter(route_class=LeanRoute)

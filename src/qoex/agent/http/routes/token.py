@@ -10,7 +10,7 @@ from starlette.responses import Response
 from qoex.agent.http.answers import TokenAnswer
 from qoex.agent.http.bodies import JSON
 from qoex.agent.http.describe import WITH_TOKEN, described
-from qoex.agent.http.scope import token_of
+from qoex.agent.http.security import token_of
 
 router = APIRouter()
 

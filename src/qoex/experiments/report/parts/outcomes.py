@@ -11,7 +11,7 @@ from qoex.experiments.axes import AXES
 from qoex.experiments.report.folder import Folder
 from qoex.experiments.report.numbers import Number
 from qoex.experiments.report.sources import Table, lookup
-from qoex.solution import Status
+from qoex.game.solution import Status
 
 SOLVED = "solved"
 

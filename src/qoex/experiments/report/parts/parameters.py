@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from qoex import schemes
 from qoex.experiments.report.folder import Folder
 from qoex.experiments.report.numbers import Number, listed, number
 from qoex.experiments.report.sources import Table, lookup
+from qoex.mechanisms import schemes
 
 
 class Origin(StrEnum):
@@ -205,7 +205,11 @@ def _choices(tables: Mapping[str, Table]) -> Iterator[Choice]:
             tuple(
                 (found, f"for an {kind} token")
                 for kind, name in (("input", "INPUT_PRICE"), ("output", "OUTPUT_PRICE"))
-                if (found := number(getattr(schemes, name), f"constant:qoex.schemes:{name}"))
+                if (
+                    found := number(
+                        getattr(schemes, name), f"constant:qoex.mechanisms.schemes:{name}"
+                    )
+                )
             ),
             "output tokens are commonly listed at four times the price of input tokens; the level "
             "makes a thousand of each as dear as half of the smaller fixed total",

@@ -1,0 +1,1 @@
+"""One cycle after the other: snapshot, decision, publication; and its replay."""

@@ -1,0 +1,1 @@
+"""What users and providers may tell the agent, and how a report is checked."""

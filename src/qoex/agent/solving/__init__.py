@@ -1,0 +1,1 @@
+"""The decision itself, made in a process of its own from a snapshot alone."""

@@ -1,0 +1,1 @@
+"""Workers on other machines, and whether they run the same code."""

@@ -1,0 +1,1 @@
+"""Tables of the paper that ship with the package, and its case study as a market."""

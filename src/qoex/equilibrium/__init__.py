@@ -1,0 +1,1 @@
+"""The solver: the joint equilibrium by prices of capacity, in memory or shard by shard."""

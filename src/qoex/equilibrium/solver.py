@@ -1,0 +1,169 @@
+"""The canonical equilibrium: the capacity prices at which users and providers are at rest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qoex.equilibrium.evaluation import Conduct, Evaluation, Point
+from qoex.equilibrium.newton import Search
+from qoex.equilibrium.population import Here, Population
+from qoex.equilibrium.price_system import PriceSystem, threshold
+from qoex.equilibrium.restart import Restarts
+from qoex.equilibrium.subsample import Sample, sample_of
+from qoex.errors import InvalidInputError
+from qoex.game.best_response import idle_at_least
+from qoex.game.outcome import settle
+from qoex.game.solution import Regime, Solution, Step
+from qoex.model.feasibility import FloorLoad, require_feasible
+from qoex.model.market import FloatArray, Market
+
+# Prices of the sample need not be better known than they are those of the market.
+_TOLERANCE = 1e-4
+_MOST_SWEEPS = 60
+
+
+def sampled_start(system: PriceSystem, sample: Sample, trace: list[Step]) -> Point | None:
+    """Return the point that the equilibrium of a sample of the users suggests, if there is one.
+
+    Args:
+        system: of the whole market.
+        sample: of its users.
+        trace: gets a step that says what was done.
+
+    """
+    search = Search(sample.system, _TOLERANCE, _MOST_SWEEPS)
+    search.exact = False
+    status, point, at = search.run(sample.system.origin())
+    sample.forget_marginal_pairs()
+    if not status.ok:
+        return None
+    sweeps = sample.system.sweeps
+    note = f"every {sample.stride}th user solved first, in {sweeps} sweeps of theirs"
+    trace.append(Step(0, at.error, note))
+    system.note_plenty(point, at.slack[: point.z.size])
+    return Point(z=point.z, alpha=np.zeros(0), floors=point.floors / sample.share)
+
+
+# On the relative error of every capacity price. Rewards then hold to about 1e-11, well inside the
+# 1e-8 promised, and the roundings of a few hundred terms stay below it.
+TOLERANCE = 1e-12
+MAX_SWEEPS = 2000
+
+
+def solve(
+    market: Market,
+    *,
+    start: Solution | None = None,
+    tolerance: float = TOLERANCE,
+    max_sweeps: int = MAX_SWEEPS,
+) -> Solution:
+    """Return the canonical equilibrium of the multi-leader multi-follower game (eq. 10, eq. 11).
+
+    Args:
+        market: N providers × M users.
+        start: a solution of a similar market of the same shape, as a warm start.
+        tolerance: bound on the relative error of every capacity price.
+        max_sweeps: passes over the users allowed.
+
+    Returns:
+        A solution whose status is CONVERGED, or says why it is not solved.
+
+    Raises:
+        InfeasibleMarketError: a provider cannot serve all of its users.
+        InvalidInputError: ``start`` is of another shape.
+    """
+    return solve_prices(
+        market,
+        Conduct.STRATEGIC,
+        method="capacity-prices",
+        start=start,
+        tolerance=tolerance,
+        max_sweeps=max_sweeps,
+    )
+
+
+def solve_prices(
+    market: Market,
+    conduct: Conduct,
+    *,
+    method: str,
+    start: Solution | None = None,
+    tolerance: float = TOLERANCE,
+    max_sweeps: int = MAX_SWEEPS,
+) -> Solution:
+    """Solve the price system under any conduct; see :func:`solve`."""
+    users = Population.of(market)
+    load = FloorLoad(*users.floor_load())
+    require_feasible(market, load)
+    system = PriceSystem(market, users, conduct)
+    restarts = Restarts(system, market)
+    sample = sample_of(system, market, load)
+    search = Search(system, tolerance, max_sweeps, restarts=restarts, sample=sample)
+    if start is not None:
+        point = _warm_point(system, market, start)
+    else:
+        begun = sampled_start(system, sample, search.trace) if sample is not None else None
+        point = begun or system.origin()
+    status, point, at = search.run(point)
+    if search.settled_by_replies:
+        rewards, near = idle_at_least(market, restarts.rewards), None
+    else:
+        rewards, near = _rewards(system, market, point, at), (at.x, at.y)
+    return settle(
+        market,
+        rewards,
+        near=near,
+        status=status,
+        method=method,
+        steps=system.sweeps,
+        trace=search.trace,
+        notes=search.notes,
+    )
+
+
+def _rewards(system: PriceSystem, market: Market, point: Point, at: Evaluation) -> FloatArray:
+    """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is."""
+    assert isinstance(system.users.hosts, Here)
+    (shard,) = system.users.hosts.shards
+    if system.conduct is Conduct.WELFARE:
+        return np.where(market.present, shard.marginal, 0.0)
+    rewards = shard.rewards(last=True)
+    for (n, m), reward in held_rewards(system, point, at):
+        rewards[n, m] = reward
+    return rewards
+
+
+def held_rewards(
+    system: PriceSystem, point: Point, at: Evaluation
+) -> list[tuple[tuple[int, int], float]]:
+    """Return the marginal pairs (provider, user), each with its reward in money per ms.
+
+    It is held at t² exactly, which is what the others reckon with.
+    """
+    held = []
+    pairs = zip(system.marginal_pairs, at.marginal_users, point.alpha, strict=True)
+    for (n, m), user, share in pairs:
+        wanted = max(float(user.wanted[n]), threshold(user, n, at.x, at.y)) ** 2
+        wanted = user.reward_min if share == 1.0 else wanted
+        held.append(((n, m), float(np.clip(wanted, user.reward_min, user.reward_max))))
+    return held
+
+
+def _warm_point(system: PriceSystem, market: Market, start: Solution) -> Point:
+    if start.rewards.shape != market.work.shape:
+        raise InvalidInputError(
+            f"start has shape {start.rewards.shape}; it must be {market.work.shape}"
+        )
+    states = (start.compute_state, start.bandwidth_state)
+    regime = np.array([r.value for state in states for r in state.regime])
+    price = np.concatenate([state.price for state in states])
+    above = np.maximum(0.5 * np.log(price) - np.log(system.root_cost), 0.0)
+    z = np.where(regime == Regime.PINNED, 0.5, 0.0)
+    z = np.where(regime == Regime.BINDING, 1.0 + above, z)
+    point = system.origin()
+    point.z = np.maximum(z, system.lower)
+    use = np.concatenate([state.use for state in states])
+    with np.errstate(divide="ignore"):
+        system.note_plenty(point, np.log(system.capacity) - np.log(use))
+    point.floors = system.users.start(start.rewards, start.qoe)
+    return point

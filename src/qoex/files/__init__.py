@@ -1,0 +1,1 @@
+"""Markets, scenarios and solutions as files."""

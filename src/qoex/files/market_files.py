@@ -1,0 +1,216 @@
+"""Markets and scenarios in files: what is read is checked, what is written is whole or not at all.
+
+============  ==================================================================================
+``.toml``     a scenario, as a person writes it (``tables``)
+``.json``     a market's arrays, as a program writes them (``arrays_file``), or a scenario's tables
+``.parquet``  a table of users, or a directory of such tables; for markets of any size (``large``)
+============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qoex.errors import InvalidInputError, ScenarioError
+from qoex.files.arrays_json import json_text, market_from_arrays, parse_json
+from qoex.model.market import Market
+
+# qoex.scenario needs pydantic, and qoex.files.parquet polars, which take longer to import than most
+# markets to solve; they are imported where such files are read or written.
+if TYPE_CHECKING:
+    from qoex.model.tokens import Tokens
+    from qoex.scenario import Scenario
+
+FilePath = str | os.PathLike[str]
+
+_SCENARIO_KEYS = frozenset(("providers", "users", "demands"))
+
+
+def read_market(path: FilePath) -> Market:
+    """Read the market of a file: a scenario (.toml or .json), arrays (.json) or Parquet.
+
+    Parquet is a .parquet file or a directory of them, and is read into memory whole.
+
+    Raises:
+        ScenarioError: it cannot be read as a market; the message names the file and the place.
+
+    """
+    found = _read(path)
+    return found if isinstance(found, Market) else found.market()
+
+
+def is_stored(path: FilePath) -> bool:
+    """Return whether a path is of a market stored as Parquet: a .parquet file, or a directory."""
+    suffix = Path(path).suffix.lower()
+    return suffix == ".parquet" or (suffix not in (".toml", ".json") and Path(path).is_dir())
+
+
+def read_scenario(path: FilePath) -> Scenario:
+    """Read the scenario of a file; arrays are read as a scenario of direct work and traffic.
+
+    Raises:
+        ScenarioError: it cannot be read as a scenario; the message names the file and the place.
+
+    """
+    found = _read(path)
+    if isinstance(found, Market):
+        from qoex.scenario import Scenario
+
+        return Scenario.from_market(found)
+    return found
+
+
+def read_market_and_tokens(path: FilePath) -> tuple[Market, Tokens | None]:
+    """Read the market of a file, and its token counts (N×M) where every demand gives them.
+
+    Raises:
+        ScenarioError: it cannot be read as a market; the message names the file and the place.
+
+    """
+    found = _read(path)
+    return (found, None) if isinstance(found, Market) else (found.market(), found.tokens())
+
+
+def write_market(market: Market, path: FilePath) -> None:
+    """Write a market as arrays (.json), as a scenario of direct work and traffic, or as Parquet.
+
+    Reading the file gives the same market to the last bit.
+
+    Raises:
+        InvalidInputError: the name ends in something else, or the file cannot be written.
+
+    """
+    text: str | bytes
+    suffix = _suffix(path, (".toml", ".json", ".parquet"))
+    if suffix == ".json":
+        text = json_text(market)
+    elif suffix == ".parquet":
+        from qoex.files.parquet import parquet_bytes
+
+        text = parquet_bytes(market)
+    else:
+        from qoex.scenario import Scenario
+        from qoex.scenario.toml_text import toml_text
+
+        text = toml_text(Scenario.from_market(market))
+    write_atomically(path, text)
+
+
+def write_scenario(scenario: Scenario, path: FilePath) -> None:
+    """Write a scenario as TOML; reading the file gives an equal scenario.
+
+    Raises:
+        InvalidInputError: the name does not end in .toml, or the file cannot be written.
+
+    """
+    from qoex.scenario.toml_text import toml_text
+
+    _suffix(path, (".toml",))
+    write_atomically(path, toml_text(scenario))
+
+
+def write_atomically(path: FilePath, content: str | bytes) -> None:
+    """Write a file so that, whatever happens, a reader sees the old or the new one.
+
+    Text is written as UTF-8. The content goes to a temporary name in the same folder, onto the
+    disk, and only then to the name.
+    A file that is there keeps its permissions; a link keeps pointing where it does.
+
+    Raises:
+        InvalidInputError: the file cannot be written; what was there is untouched.
+
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".qoex-{secrets.token_hex(8)}.tmp")
+    try:
+        data = content.encode("utf-8") if isinstance(content, str) else content
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except UnicodeEncodeError as error:
+        letter = error.object[error.start]
+        raise InvalidInputError(
+            f"{path}: cannot be written, for UTF-8 has no character {letter!r}"
+        ) from None
+    except OSError as error:
+        raise InvalidInputError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        with contextlib.suppress(OSError):  # it was moved, or never made
+            temporary.unlink()
+
+
+def _read(path: FilePath) -> Market | Scenario:
+    suffix = Path(path).suffix.lower()
+    if is_stored(path):
+        from qoex.files.parquet import market_of
+
+        return market_of(path)
+    if not suffix:
+        raise ScenarioError(
+            f"{path}: there is no such directory, and the name of a file must end in "
+            ".toml, .json or .parquet"
+        )
+    suffix = _suffix(path, (".toml", ".json", ".parquet"))
+    try:
+        text = read_text(path)
+        data = parse_toml(text) if suffix == ".toml" else parse_json(text)
+        if suffix == ".json" and not (isinstance(data, dict) and _SCENARIO_KEYS & data.keys()):
+            return market_from_arrays(data)
+        from qoex.scenario import Scenario
+
+        return Scenario.parse(data)  # type: ignore[arg-type]  # a dict: of TOML, or checked above
+    except InvalidInputError as error:
+        raise ScenarioError(f"{path}: {error}") from None
+
+
+def _suffix(path: FilePath, known: tuple[str, ...]) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix not in known:
+        *others, last = known
+        endings = f"{', '.join(others)} or {last}" if others else last
+        raise ScenarioError(f"{path}: the name of the file must end in {endings}")
+    return suffix
+
+
+def read_text(path: FilePath) -> str:
+    """Return the text of a UTF-8 file.
+
+    Raises:
+        ScenarioError: the file is missing, unreadable or not UTF-8; says so without its name.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ScenarioError("there is no such file") from None
+    except IsADirectoryError:
+        raise ScenarioError("it is a directory, not a file") from None
+    except OSError as error:
+        raise ScenarioError(f"it cannot be read ({error.strerror})") from None
+    try:
+        return data.decode("utf-8-sig")  # some editors write a byte order mark
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ScenarioError(f"not UTF-8 text (at line {line})") from None
+
+
+def parse_toml(text: str) -> dict[str, object]:
+    """Return the tables of a TOML text.
+
+    Raises:
+        ScenarioError: it is none; says where, without the name of the file.
+    """
+    try:
+        # With a line end, a mistake in the last line is named by line, not "at end of document".
+        return tomllib.loads(text + "\n")
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError(f"not valid TOML: {error}") from None

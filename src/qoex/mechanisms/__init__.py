@@ -1,0 +1,1 @@
+"""The schemes that a market can be decided by."""

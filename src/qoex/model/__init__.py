@@ -1,0 +1,1 @@
+"""The market as data: users, providers, their QoE and work models, and what capacities suffice."""

@@ -1,0 +1,1 @@
+"""How numbers and refusals are worded."""

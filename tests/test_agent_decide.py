@@ -140,7 +140,7 @@ def test_what_is_not_solved_is_no_decision(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(decide_module, "solve", impatient)
     outcome = decide(Task(small_snapshot(6, compute_capacity=3.0)))
     assert outcome.verdict is Verdict.NOT_SOLVED
-    assert outcome.reason == str(Status.STEP_LIMIT)
+    assert outcome.reason == Status.STEP_LIMIT.sentence
     assert outcome.payload is None
     assert outcome.digest is None
     assert outcome.summary["pairs"] == 12

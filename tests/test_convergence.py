@@ -176,7 +176,7 @@ def test_a_run_to_the_limit_is_not_solved_but_keeps_its_numbers() -> None:
     assert cut
     for row in cut:
         assert (row["outcome"], row["stopped"], row["iterations"]) == ("unsolved", False, 2)
-        assert row["reason"] == str(Status.STEP_LIMIT)
+        assert row["reason"] == Status.STEP_LIMIT.sentence
         assert row["regret"] > 0.0
         assert row["mean_gap"] is not None
     for row in SMALL.rows(0):

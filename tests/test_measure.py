@@ -130,7 +130,7 @@ def test_a_method_that_does_not_end_as_it_promises_is_unsolved(
     monkeypatch.setitem(schemes.SCHEMES, "proposed", lambda market: ended)
     row = measure(MARKET, TOKENS, PROPOSED)
     assert (row["outcome"], row["status"], row["steps"]) == ("unsolved", "STEP_LIMIT", 7)
-    assert row["reason"] == str(Status.STEP_LIMIT)
+    assert row["reason"] == Status.STEP_LIMIT.sentence
     assert {row[key] for key in NUMBERS} == {None}
 
 

@@ -68,6 +68,38 @@ def test_a_solution_comes_back_to_the_last_bit(
     assert saved.dropped == ()
 
 
+# As the first form had them, before the status was a code.
+FIRST_FORM = {
+    Status.CONVERGED: "Converged: every equilibrium condition holds to the tolerance asked for.",
+    Status.EXACT: (
+        "Exact: the scheme fixes its rewards by a formula, and providers answered exactly."
+    ),
+    Status.OWN_RULE: (
+        "Stopped by its own rule: utilities no longer change between iterations, "
+        "which is no proof of an equilibrium; look at the regret."
+    ),
+    Status.STEP_LIMIT: "Not solved: the step limit was reached before the conditions held.",
+    Status.STALLED: (
+        "Not solved: no step improves the conditions any further, and they do not hold."
+    ),
+    Status.NOT_FINITE: "Not solved: a number that is not finite appeared.",
+}
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_file_of_the_first_form_is_read(
+    market: Market, solution: Solution, certificate: Certificate, tmp_path: Path, status: Status
+) -> None:
+    data = solution_data(market, solution, certificate)
+    assert data.pop("version") == 2
+    path = tmp_path / "solution.json"
+    path.write_text(json.dumps({**data, "status": FIRST_FORM[status]}), encoding="utf-8")
+    assert read_solution(path, market).solution.status is status
+    path.write_text(json.dumps({**data, "status": status.value}), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="no computation of qoex ends like that"):
+        read_solution(path, market)
+
+
 def test_the_certificate_is_written_in_full(
     market: Market, solution: Solution, certificate: Certificate
 ) -> None:
@@ -138,6 +170,8 @@ def drop(*keys: str) -> Callable[[Data], None]:
         (drop("rewards"), "the solution lacks rewards"),
         (drop("status", "qoe"), "the solution lacks status, qoe"),
         (put("status", "fine"), 'status is "fine"; no computation of qoex ends like that'),
+        (put("version", 3), "version is 3; this qoex reads 1 and 2"),
+        (put("version", True), "version is true; this qoex reads 1 and 2"),
         (put("method", None), "method is null; it must be a string"),
         (put("steps", -1), "steps is -1; it must be a whole number, 0 or more"),
         (put("steps", True), "steps is true; it must be a whole number, 0 or more"),

@@ -35,7 +35,7 @@ def prepare_closed_form(market: Market) -> Prepared:
         solution = dual_perturbation(
             market, step=step, initial=start, max_iterations=max_iterations
         )
-        failure = "" if solution.status is Status.OWN_RULE else solution.status.value
+        failure = "" if solution.status is Status.OWN_RULE else solution.status.sentence
         return Outcome(solution.rewards, solution.steps, failure)
 
     solve(1)

@@ -131,7 +131,7 @@ def solve(
         heading = f"{_size(market)}, {solution.method}, {counted(solution.steps, 'step')}"
         tables = solution_view(market, solution, certificate, width=width(), everything=everything)
         lines = certificate_lines(market, solution, certificate)
-        show([heading, solution.status, *remarks, *tables, "", *lines])
+        show([heading, solution.status.sentence, *remarks, *tables, "", *lines])
     else:
         for remark in remarks:
             notice(remark)
@@ -258,5 +258,5 @@ def _size(market: Market) -> str:
 
 def _require_solved(solution: Solution) -> None:
     if not solution.status.ok:
-        notice(solution.status)
+        notice(solution.status.sentence)
         raise typer.Exit(NO)

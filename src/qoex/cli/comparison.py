@@ -142,7 +142,7 @@ def _outcome(
     if isinstance(end, QoexError):
         return Outcome(name, None, None, math.nan, (str(end),))
     if _solved(end) is None:
-        return Outcome(name, end, None, math.nan, (str(end.status), *end.notes))
+        return Outcome(name, end, None, math.nan, (end.status.sentence, *end.notes))
     anarchy = math.nan if optimum is None else price_of_anarchy(market, end, optimum)
     return Outcome(name, end, score(market, end), anarchy, end.notes)
 

@@ -106,7 +106,7 @@ def _solve(
     if out is not None:
         notice(f"wrote {out}")
     if not solution.status.ok:
-        notice(solution.status)
+        notice(solution.status.sentence)
         raise typer.Exit(NO)
 
 
@@ -135,7 +135,7 @@ def stored_view(
         f"{counted(market.providers, 'provider')}, {counted(market.users, 'user')}, "
         f"capacity-prices, {counted(solution.steps, 'step')}"
     )
-    view: View = [heading, solution.status, *solution.notes]
+    view: View = [heading, solution.status.sentence, *solution.notes]
     totals = solution.totals
     for title, columns in (
         ("capacities", capacity_columns(market, solution)),

@@ -88,7 +88,7 @@ def measure(market: Market, tokens: Tokens | None, case: SchemeCase) -> Row:
         solution = schemes.run(case.scheme, market, tokens, **case.options)
         row["status"], row["steps"] = solution.status.name, solution.steps
         if not solution.status.ok:
-            return row | {"outcome": "unsolved", "reason": str(solution.status)}
+            return row | {"outcome": "unsolved", "reason": solution.status.sentence}
         return row | {"outcome": "solved", **_numbers(market, solution, case.scheme)}
     except InfeasibleMarketError as error:
         return row | {"outcome": "infeasible", "reason": str(error)}

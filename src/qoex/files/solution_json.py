@@ -1,10 +1,11 @@
 """Solutions in files: what ``qoex solve --json`` writes and ``qoex verify`` reads.
 
-The JSON object has the keys ``status`` (a sentence of ``Status``), ``method``, ``steps``,
+The JSON object has the keys ``version``, ``status`` (a value of ``Status``), ``method``, ``steps``,
 ``rewards``, ``compute``, ``bandwidth``, ``qoe`` (N lists of M numbers), ``user_utility`` (M),
 ``provider_utility`` (N), ``capacities`` (an object for each resource of each provider) and
 ``certificate``; ``notes`` and ``dropped`` (demands turned away) only where there are any. Units are
-those of ``Solution``. A number that is not finite is written as null and cannot be read back.
+those of ``Solution``. A number that is not finite is written as null and cannot be read back. A
+file without ``version`` is of the first form, in which ``status`` was a sentence; it is read, too.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from qoex.text.refusals import shown_name
 PAIR_KEYS = ("rewards", "compute", "bandwidth", "qoe")
 RESOURCES = ("compute", "bandwidth")
 KEYS = (
+    "version",
     "status",
     "method",
     "steps",
@@ -37,6 +39,17 @@ KEYS = (
     "capacities",
     "certificate",
 )
+
+VERSION = 2
+# The status of the first form, by its first words, which no later wording changed.
+_FIRST_FORM = {
+    "Converged:": Status.CONVERGED,
+    "Exact:": Status.EXACT,
+    "Stopped by its own rule:": Status.OWN_RULE,
+    "Not solved: the step limit": Status.STEP_LIMIT,
+    "Not solved: no step": Status.STALLED,
+    "Not solved: a number": Status.NOT_FINITE,
+}
 
 Demands = Sequence[tuple[str, str]]
 
@@ -68,6 +81,7 @@ def solution_data(
         dropped: (provider name, user name) of each demand turned away beforehand.
     """
     data: dict[str, Any] = {
+        "version": VERSION,
         "status": str(solution.status),
         "method": solution.method,
         "steps": solution.steps,
@@ -145,16 +159,19 @@ def read_solution(path: FilePath, market: Market) -> SavedSolution:
 def _saved(data: object, market: Market) -> SavedSolution:
     if not isinstance(data, dict):
         raise InvalidInputError("a solution must be an object")
-    missing = [key for key in KEYS if key not in data and key != "certificate"]
+    missing = [key for key in KEYS if key not in data and key not in ("version", "certificate")]
     if missing:
         raise InvalidInputError(f"the solution lacks {', '.join(missing)}")
+    version = data.get("version", 1)
+    if version not in (1, VERSION) or type(version) is not int:
+        raise InvalidInputError(f"version is {_shown(version)}; this qoex reads 1 and {VERSION}")
     compute_state, bandwidth_state = _states(data["capacities"], market)
     dropped = _dropped(data.get("dropped", []), market)
     without = np.zeros(market.work.shape, dtype=np.bool_)
     for provider, user in dropped:
         without[market.provider_names.index(provider), market.user_names.index(user)] = True
     solution = Solution(
-        status=_status(data["status"]),
+        status=_status(data["status"], version),
         method=_text("method", data["method"]),
         steps=_count("steps", data["steps"]),
         rewards=_matrix("rewards", data["rewards"], market),
@@ -262,9 +279,13 @@ def _one_of(place: str, value: object, known: Sequence[str]) -> str:
     raise InvalidInputError(f"{place} is {_shown(value)}; it must be one of {shown}")
 
 
-def _status(value: object) -> Status:
-    if isinstance(value, str) and value in list(Status):
-        return Status(value)
+def _status(value: object, version: int) -> Status:
+    if isinstance(value, str):
+        if version == VERSION and value in list(Status):
+            return Status(value)
+        for words, status in _FIRST_FORM.items():
+            if version == 1 and value.startswith(words):
+                return status
     raise InvalidInputError(f"status is {_shown(value)}; no computation of qoex ends like that")
 
 

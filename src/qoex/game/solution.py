@@ -10,22 +10,41 @@ from qoex.model.market import FloatArray
 
 
 class Status(StrEnum):
-    """How a computation ended, in a sentence; only the first three are a success."""
+    """How a computation ended; only the first three are a success. Files hold the values."""
 
-    CONVERGED = "Converged: every equilibrium condition holds to the tolerance asked for."
-    EXACT = "Exact: the scheme fixes its rewards by a formula, and providers answered exactly."
-    OWN_RULE = (
-        "Stopped by its own rule: utilities no longer change between iterations, "
-        "which is no proof of an equilibrium; look at the regret."
-    )
-    STEP_LIMIT = "Not solved: the step limit was reached before the conditions held."
-    STALLED = "Not solved: no step improves the conditions any further, and they do not hold."
-    NOT_FINITE = "Not solved: a number that is not finite appeared."
+    CONVERGED = "converged"
+    EXACT = "exact"
+    OWN_RULE = "own_rule"
+    STEP_LIMIT = "step_limit"
+    STALLED = "stalled"
+    NOT_FINITE = "not_finite"
 
     @property
     def ok(self) -> bool:
         """Whether the method did what it promises; a limit or a NaN is never a success."""
         return self in (Status.CONVERGED, Status.EXACT, Status.OWN_RULE)
+
+    @property
+    def sentence(self) -> str:
+        """The status in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.CONVERGED: "Converged: every equilibrium condition holds to the tolerance asked for.",
+    Status.EXACT: (
+        "Exact: the scheme fixes its rewards by a formula, and providers answered exactly."
+    ),
+    Status.OWN_RULE: (
+        "Stopped by its own rule: utilities no longer change between iterations, "
+        "which is no proof of an equilibrium; look at the regret."
+    ),
+    Status.STEP_LIMIT: "Not solved: the step limit was reached before the conditions held.",
+    Status.STALLED: (
+        "Not solved: no step improves the conditions any further, and they do not hold."
+    ),
+    Status.NOT_FINITE: "Not solved: a number that is not finite appeared.",
+}
 
 
 class Regime(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from qoex.certificate import CERTIFIED
 from qoex.certificate.verdict import Verdict
 from qoex.files.parquet import MarketDirectory
-from qoex.files.solution_json import RESOURCES, plain
+from qoex.files.solution_json import RESOURCES, VERSION, plain
 from qoex.game.solution import CapacityState, Status, Step
 from qoex.model.market import FloatArray
 from qoex.out_of_core.spread import Spread
@@ -104,6 +104,7 @@ def stored_solution_data(market: MarketDirectory, solution: StoredSolution) -> d
     totals, verdict = solution.totals, solution.verdict
     states = solution.compute_state, solution.bandwidth_state
     data: dict[str, Any] = {
+        "version": VERSION,
         "status": str(solution.status),
         "method": "capacity-prices",
         "steps": solution.steps,

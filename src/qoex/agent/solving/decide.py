@@ -100,7 +100,7 @@ class _Decision:
             except InfeasibleMarketError as error:
                 return self._ended(Verdict.INFEASIBLE, str(error).removesuffix(" (admit)"))
         if not solution.status.ok:
-            return self._ended(Verdict.NOT_SOLVED, str(solution.status))
+            return self._ended(Verdict.NOT_SOLVED, solution.status.sentence)
         with self._timed("certify"):
             certificate = certify(market, solution)
         if not certificate.holds():

@@ -177,7 +177,7 @@ def _end(market: Market, solution: Solution, equilibrium: Solution | None) -> Ro
     row: Row = {
         "outcome": "solved" if solution.status.ok else "unsolved",
         "status": solution.status.name,
-        "reason": None if solution.status.ok else str(solution.status),
+        "reason": None if solution.status.ok else solution.status.sentence,
         "stopped": solution.status.ok,
         "iterations": solution.steps,
         "regret": gain,

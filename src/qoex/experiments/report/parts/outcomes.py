@@ -201,7 +201,7 @@ def axis_label(table: Table) -> str:
 
 
 def _status_meaning(name: str) -> str:
-    return Status[name].value if name in Status.__members__ else ""
+    return Status[name].sentence if name in Status.__members__ else ""
 
 
 def _unsolved(table: Table) -> Iterator[Unsolved]:

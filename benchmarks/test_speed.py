@@ -14,7 +14,7 @@ import pytest
 
 from qoex.certificate import certify
 from qoex.equilibrium.solver import solve
-from qoex.game.best_response import best_reply_equilibrium
+from qoex.game.best_response import best_response_equilibrium
 from qoex.game.provider import answer_rewards
 from qoex.kernels.provider import answer
 from qoex.model.market import Market
@@ -69,8 +69,8 @@ def test_equilibrium_warm_after_a_change_of_one_per_cent(benchmark: Benchmark) -
     assert solution.status.ok
 
 
-def test_equilibrium_by_best_replies(benchmark: Benchmark) -> None:
-    solution = benchmark(best_reply_equilibrium, table_iii())
+def test_equilibrium_by_best_responses(benchmark: Benchmark) -> None:
+    solution = benchmark(best_response_equilibrium, table_iii())
     assert solution.status.ok
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.solution import Solution, Status
 from qoex.model.feasibility import capacity_factor
 from qoex.model.market import FloatArray, Market
@@ -57,7 +57,7 @@ def random_market(rng: np.random.Generator, kind: str) -> Market:
 def settled(market: Market, rewards: FloatArray) -> Solution:
     """The rewards, moved into the box, with the providers' exact answers."""
     inside = np.clip(rewards, market.reward_min, market.reward_max)
-    return settle(market, inside, status=Status.EXACT, method="given", steps=0)
+    return outcome_of(market, inside, status=Status.EXACT, method="given", steps=0)
 
 
 def off_equilibrium(rng: np.random.Generator, market: Market) -> Solution:

@@ -49,7 +49,7 @@ def random_market(
         while True:
             market = _ample(_draw(rng, providers, users))
             capacity = np.array(market.compute_capacity)
-            # The more users, the less each one's pull, and the narrower the range that pins.
+            # The more users, the less each one's impact, and the narrower the range that pins.
             shortage = rng.uniform(0.005, 0.03) * min(1.0, 5.0 / users)
             capacity[0] = slack_equilibrium(market)[0][0] * (1.0 - shortage)
             pinned = market.replace(compute_capacity=capacity)
@@ -102,7 +102,7 @@ def two_users(capacity: float) -> Market:
 def slack_equilibrium(market: Market) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (compute used N, bandwidth used N, rewards N×M) if no capacity were limited.
 
-    Without limits users do not meet, and user m's reply at marginal gain p is the root of
+    Without limits users do not meet, and user m's response at marginal gain p is the root of
     2κu³ = h(u² + p), h = √(ac) + √(bd), in u = √R. Two nested bisections need no further theory.
     """
     present = market.present
@@ -111,7 +111,7 @@ def slack_equilibrium(market: Market) -> tuple[FloatArray, FloatArray, FloatArra
     h = np.sqrt(market.work) * root_c[:, None] + np.sqrt(market.traffic) * root_d[:, None]
     threshold = h / budget
 
-    def reply(p: FloatArray) -> FloatArray:
+    def response(p: FloatArray) -> FloatArray:
         low, high = threshold, np.maximum(np.broadcast_to(np.sqrt(p), h.shape), threshold)
         for _ in range(60):
             u = 0.5 * (low + high)
@@ -124,7 +124,7 @@ def slack_equilibrium(market: Market) -> tuple[FloatArray, FloatArray, FloatArra
     high = np.array(market.profit_factor)
     for _ in range(60):
         p = np.sqrt(low * high)
-        u = reply(p)
+        u = response(p)
         qoe = np.where(present & (u > threshold), budget - h / np.maximum(u, threshold), 0.0)
         above = p * (1.0 + qoe.sum(axis=0)) > market.profit_factor
         low, high = np.where(above, low, p), np.where(above, p, high)

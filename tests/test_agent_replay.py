@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent_cycles import LEAVE, PATCH, Agent, Here, running
+from agent_cycles import LEAVE, PATCH, Agent, LocalShards, running
 from agent_state import PROVIDER_NAMES, USER, USER_NAMES, formed, reports
 from agent_support import anyio_backend  # noqa: F401
 from qoex.agent.cycle.engine import CycleSettings
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 async def again(path: Path, *cycles: int) -> list[Replayed]:
     async with await Store.open(path, exclusive=False, create=False) as store:
-        return [item async for item in replay(store, Here(), *cycles)]
+        return [item async for item in replay(store, LocalShards(), *cycles)]
 
 
 def samenesses(items: Sequence[Replayed]) -> list[tuple[int, Sameness]]:
@@ -99,7 +99,7 @@ async def test_progress_is_told(path: Path) -> None:
     told: list[tuple[int, int]] = []
     async with await Store.open(path, exclusive=False) as store:
         async for _ in replay(
-            store, Here(), 2, progress=lambda done, total: told.append((done, total))
+            store, LocalShards(), 2, progress=lambda done, total: told.append((done, total))
         ):
             pass
     assert told == [(0, 2), (1, 2), (2, 2)]
@@ -124,7 +124,7 @@ async def test_a_cold_start_after_a_failed_warm_one_is_found_again(
 
 
 async def test_what_does_not_follow_from_the_log_is_not_computed_again(path: Path) -> None:
-    class Unlucky(Here):
+    class Unlucky(LocalShards):
         async def run(self, task: Task, seconds: float) -> Outcome:
             return Outcome(verdict=Verdict.DEADLINE, reason="it took too long")
 
@@ -192,7 +192,7 @@ class Altered(Store):
 async def altered(path: Path, changes: dict[int, dict[str, Any]], *cycles: int) -> list[Replayed]:
     async with await Altered.open(path, exclusive=False, create=False) as store:
         store.changes = changes
-        return [item async for item in replay(store, Here(), *cycles)]
+        return [item async for item in replay(store, LocalShards(), *cycles)]
 
 
 async def test_records_that_say_something_else_are_found(path: Path) -> None:

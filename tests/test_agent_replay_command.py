@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent_cycles import PATCH, Here, running
+from agent_cycles import PATCH, LocalShards, running
 from agent_state import USER
 from commands import qoex_command
 from qoex.agent.solving import decide as decide_module
@@ -26,7 +26,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three cycles that decided, then one that was given up at its deadline."""
     path = tmp_path_factory.mktemp("replay") / "agent.db"
 
-    class Unlucky(Here):
+    class Unlucky(LocalShards):
         async def run(self, task: Task, seconds: float) -> Outcome:
             if len(self.tasks) < 3:
                 return await super().run(task, seconds)
@@ -48,7 +48,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no other process compute."""
 
-    class Quick(Here):
+    class Quick(LocalShards):
         def __init__(self, **options: Any) -> None:
             super().__init__()
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from markets import Family, random_market
-from qoex.equilibrium.evaluation import Conduct, Point
-from qoex.equilibrium.population import Here, Population
-from qoex.equilibrium.price_impact import pull
+from qoex.equilibrium.evaluation import BehaviourModel, Point
+from qoex.equilibrium.population import LocalShards, Population
+from qoex.equilibrium.price_impact import impact
 from qoex.equilibrium.price_system import PriceSystem
 from qoex.model.market import FloatArray
 
@@ -26,14 +26,16 @@ def point_in(system: PriceSystem, rng: np.random.Generator) -> Point:
     return point
 
 
-@pytest.mark.parametrize("conduct", list(Conduct))
+@pytest.mark.parametrize("behaviour", list(BehaviourModel))
 @pytest.mark.parametrize("family", ["binding", "any", "bounds", "absent", "tight"])
-def test_jacobian_agrees_with_central_differences(conduct: Conduct, family: Family) -> None:
-    rng = np.random.default_rng([list(Conduct).index(conduct), len(family)])
+def test_jacobian_agrees_with_central_differences(
+    behaviour: BehaviourModel, family: Family
+) -> None:
+    rng = np.random.default_rng([list(BehaviourModel).index(behaviour), len(family)])
     agreed, columns = 0, 0
     for _ in range(6):
         market = random_market(rng, 3, 5, family)
-        system = PriceSystem(market, Population.of(market), conduct)
+        system = PriceSystem(market, Population.of(market), behaviour)
         if system.strategic and not (market.present[0, 1] and market.present[-1, 2]):
             continue
         point = point_in(system, rng)
@@ -59,7 +61,7 @@ def test_pull_solves_its_defining_equations_and_derivatives() -> None:
     given = [rng.uniform(0, 1, 4), rng.uniform(0, 1, 4), rng.uniform(2, 3, 4), rng.uniform(2, 3, 4)]
     given.append(rng.uniform(0, 1, 4))
     omega_f, omega_b, room_f, room_b, cross = given
-    result = pull(*given)
+    result = impact(*given)
     root_a, root_b = rng.uniform(1, 5, 4), rng.uniform(1, 5, 4)
     # Solve dx = ω_f(√a + G dy)/F′, dy = ω_b(√b + G dx)/W′ by iterating.
     dx, dy = np.zeros(4), np.zeros(4)
@@ -74,7 +76,7 @@ def test_pull_solves_its_defining_equations_and_derivatives() -> None:
         sides = []
         for sign in (-1, 1):
             moved = [array + sign * 1e-6 * (k == i) for k, array in enumerate(given)]
-            sides.append(pull(*moved).coefficients)
+            sides.append(impact(*moved).coefficients)
         np.testing.assert_allclose((sides[1] - sides[0]) / 2e-6, derivative, atol=1e-8)
 
 
@@ -82,11 +84,11 @@ def test_sweep_solves_every_users_own_problem() -> None:
     """At given prices a price-taking user maximises μ ln(1+ΣQ) − ΣRQ; check by perturbing R."""
     rng = np.random.default_rng(2)
     market = random_market(rng, 3, 5, "bounds")
-    system = PriceSystem(market, Population.of(market), Conduct.PRICE_TAKING)
+    system = PriceSystem(market, Population.of(market), BehaviourModel.PRICE_TAKING)
     point = system.origin()
     point.z = 1.0 + rng.random(6)
     at = system.evaluate(point)
-    assert isinstance(system.users.hosts, Here)
+    assert isinstance(system.users.hosts, LocalShards)
     wanted = system.users.hosts.shards[0].wanted
     height = np.sqrt(market.work) * at.x[:, None] + np.sqrt(market.traffic) * at.y[:, None]
     threshold = height / market.latency_budget
@@ -114,7 +116,7 @@ def test_two_directions_per_provider_tell_what_all_five_do(users: int) -> None:
     agreed, columns = 0, 0
     for seed in range(4):
         market = random_market(np.random.default_rng([12, seed]), 3, users, "binding")
-        system = PriceSystem(market, Population.of(market), Conduct.STRATEGIC)
+        system = PriceSystem(market, Population.of(market), BehaviourModel.STRATEGIC)
         point = system.origin()
         point.z = np.array([0.3, 1.4, 2.2, 0.8, 1.2, 0.5])
         point.floors[:] = 0.2 * system.users.floor_load()

@@ -421,7 +421,7 @@ if sys.argv[1] == "interpret":
     kernels.interpret()
 import qoex.certificate
 from qoex.model.market import Market
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.solution import Status
 rng = np.random.default_rng(2)
 pairs = 2, 30
@@ -429,7 +429,7 @@ market = Market(work=rng.uniform(50, 1000, pairs), traffic=rng.uniform(5, 60, pa
     latency_budget=np.full(pairs, 700.0), compute_cost=[21, 24], bandwidth_cost=[0.15, 0.2],
     compute_capacity=[60, 90], bandwidth_capacity=[900, 900], profit_factor=np.full(30, 370.0),
     reward_min=np.zeros(30), reward_max=np.full(30, 10.0))
-solution = settle(market, rng.uniform(0, 0.2, pairs), status=Status.EXACT, method="", steps=0)
+solution = outcome_of(market, rng.uniform(0, 0.2, pairs), status=Status.EXACT, method="", steps=0)
 qoex.certificate.LARGE_PAIRS = 0
 found = qoex.certificate.certify(market, solution)
 print(*found.regret_per_user, *found.compute_price, found.kkt_residual + 1, found.consistency + 1)

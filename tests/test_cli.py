@@ -60,7 +60,7 @@ def test_solve_prints_tables_and_a_certificate(small: Path) -> None:
     assert payment == pytest.approx(reward * qoe, rel=1e-3)
 
 
-@pytest.mark.parametrize("method", ["capacity-prices", "best-reply"])
+@pytest.mark.parametrize("method", ["capacity-prices", "best-response"])
 def test_what_solve_saves_verifies(small: Path, tmp_path: Path, method: str) -> None:
     saved = tmp_path / "solution.json"
     solved = qoex_command("solve", small, "--method", method, "--json", saved)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markets import FAMILIES, Family, random_market, two_users
 from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.game.best_response import best_reply_equilibrium, regret
+from qoex.game.best_response import best_response_equilibrium, regret
 from qoex.game.solution import Regime, Solution, Status
 from qoex.model.feasibility import capacity_factor
 from qoex.model.market import FloatArray, Market
@@ -51,7 +51,7 @@ def test_no_user_can_gain_in_any_regime_at_any_size(
 
 
 @pytest.mark.parametrize("family", ["slack", "binding", "bounds", "absent", "identical", "any"])
-def test_agrees_with_best_replies_where_nothing_is_pinned(family: Family) -> None:
+def test_agrees_with_best_responses_where_nothing_is_pinned(family: Family) -> None:
     rng = np.random.default_rng(FAMILIES.index(family))
     compared = 0
     for _ in range(12):
@@ -60,7 +60,7 @@ def test_agrees_with_best_replies_where_nothing_is_pinned(family: Family) -> Non
         regimes = (*ours.compute_state.regime, *ours.bandwidth_state.regime)
         if Regime.PINNED in regimes or "marginal" in ours.trace[-1].note:
             continue
-        theirs = best_reply_equilibrium(market)
+        theirs = best_response_equilibrium(market)
         assert_same(ours.qoe, theirs.qoe)
         assert_same(ours.compute, theirs.compute)
         compared += 1

@@ -10,7 +10,7 @@ import pytest
 from qoex.certificate import certify
 from qoex.certificate.explanation import explain_provider, explain_user
 from qoex.equilibrium.solver import solve
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.solution import Regime, Status
 from qoex.model.market import Market
 
@@ -101,7 +101,7 @@ def test_what_one_more_unit_is_said_to_be_worth_is_what_the_provider_gains() -> 
     (worth,) = numbers(r"so one more would be worth (\S+) beyond its cost", said(binding))
     step = 1e-6
     gained = [
-        settle(
+        outcome_of(
             market(0.6 * ENOUGH + change), solution.rewards, status=Status.EXACT, method="", steps=0
         ).provider_utility[0]
         for change in (-step, step)
@@ -164,7 +164,7 @@ def test_what_a_deviation_would_bring_is_said() -> None:
     case = market()
     exact = solve(case)
     rewards = exact.rewards * [[1.5, 1.0]]
-    wrong = settle(case, rewards, status=Status.OWN_RULE, method="", steps=0)
+    wrong = outcome_of(case, rewards, status=Status.OWN_RULE, method="", steps=0)
     certificate = certify(case, wrong)
     text = explain_user(case, wrong, certificate, 0)[-1]
     gain, offer, instead = numbers(
@@ -173,7 +173,7 @@ def test_what_a_deviation_would_bring_is_said() -> None:
     assert gain == pytest.approx(certificate.regret_per_user[0], rel=1e-3)
     assert offer == pytest.approx(exact.rewards[0, 0], rel=1e-3)
     assert instead == pytest.approx(rewards[0, 0], rel=1e-3)
-    deviated = settle(case, exact.rewards, status=Status.OWN_RULE, method="", steps=0)
+    deviated = outcome_of(case, exact.rewards, status=Status.OWN_RULE, method="", steps=0)
     assert deviated.user_utility[0] - wrong.user_utility[0] == pytest.approx(gain, rel=1e-3)
 
 

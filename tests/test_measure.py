@@ -136,11 +136,11 @@ def test_a_method_that_does_not_end_as_it_promises_is_unsolved(
 
 def test_a_certificate_that_fails_leaves_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def certify(market: Market, solution: Solution) -> None:
-        raise ValueError("no best reply")
+        raise ValueError("no best response")
 
     monkeypatch.setattr(measuring, "certify", certify)
     row = measure(MARKET, TOKENS, PROPOSED)
-    assert (row["outcome"], row["reason"]) == ("failed", "ValueError: no best reply")
+    assert (row["outcome"], row["reason"]) == ("failed", "ValueError: no best response")
     assert {row[key] for key in NUMBERS} == {None}
 
 

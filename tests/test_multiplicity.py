@@ -13,14 +13,14 @@ from qoex.certificate import certify as certify_conditions
 from qoex.equilibrium import multiplicity
 from qoex.equilibrium.multiplicity import DIFFERENT_QOE, certify
 from qoex.equilibrium.solver import solve
-from qoex.game.best_response import best_reply_equilibrium
+from qoex.game.best_response import best_response_equilibrium
 from qoex.game.solution import Regime, Solution
 from qoex.model.market import FloatArray, Market
 
 # The rewards of theory section 6 are printed to five decimals.
 PRINTED = 0.5e-5
 # That leaves use wrong by some 5e-5 of itself, so the capacity binds or is not quite full: the kink
-# is missed by as much, which costs a user about that times what the pull on the price is worth.
+# is missed by as much, which costs a user about that times what the impact on the price is worth.
 PRINTED_REGRET = 1e-6
 
 PRINTED_EQUILIBRIA = [(0.12906, 0.10733), (0.12261, 0.11516), (0.14197, 0.09301)]
@@ -207,7 +207,7 @@ def test_random_markets(kind: str) -> None:
         if certificate.unique is True:
             # Nothing else near by: users who start a little off come back.
             start = solution.rewards * rng.uniform(0.999, 1.001, solution.rewards.shape)
-            back = best_reply_equilibrium(market, start=start)
+            back = best_response_equilibrium(market, start=start)
             assert back.status.ok
             limit = DIFFERENT_QOE * market.latency_budget
             assert (np.abs(back.qoe - solution.qoe) <= limit).all()

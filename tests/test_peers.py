@@ -77,10 +77,10 @@ def test_families_are_feasible_and_of_two_kinds() -> None:
 
 
 @pytest.mark.parametrize("prepare", ["prepare_closed_form", "prepare_conic"])
-def test_best_replies_by_scipy_end_at_our_equilibrium(prepare: str, market: Market) -> None:
-    from peers import best_replies
+def test_best_responses_by_scipy_end_at_our_equilibrium(prepare: str, market: Market) -> None:
+    from peers import best_responses
 
-    prepared: Prepared = getattr(best_replies, prepare)(market)
+    prepared: Prepared = getattr(best_responses, prepare)(market)
     outcome = prepared.solve()
     assert outcome.failure == ""
     np.testing.assert_allclose(outcome.rewards, solve(market).rewards, rtol=1e-4)

@@ -12,7 +12,7 @@ import pytest
 
 from markets import FAMILIES, Family, random_market
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.game.best_response import best_reply_equilibrium, regret
+from qoex.game.best_response import best_response_equilibrium, regret
 from qoex.game.provider import answer_rewards
 from qoex.game.solution import Status
 from qoex.mechanisms.dual_perturbation import (
@@ -123,7 +123,7 @@ def test_the_ends_of_the_grid_are_the_bounds_to_the_last_bit() -> None:
 
 def test_quantised_rewards_come_from_either_end_of_the_box_to_the_equilibrium() -> None:
     market = random_market(np.random.default_rng(71), 2, 3, "slack")
-    best = best_reply_equilibrium(market).rewards
+    best = best_response_equilibrium(market).rewards
     box = market.replace(reward_min=best.min(axis=0) / 3.3, reward_max=best.max(axis=0) * 3.3)
     step = (box.reward_max - box.reward_min) / 700
     for ends in (box.reward_min, box.reward_max):
@@ -137,7 +137,7 @@ def test_constant_steps_end_within_a_step_or_two_of_the_equilibrium() -> None:
     rng = np.random.default_rng(72)
     for _ in range(4):
         market = random_market(rng, 2, 5, "slack")
-        best = best_reply_equilibrium(market)
+        best = best_response_equilibrium(market)
         bought = best.qoe > 0
         delta = 0.02 * best.rewards[bought].min()
         solution = dual_perturbation(
@@ -154,7 +154,7 @@ def test_constant_steps_end_within_a_step_or_two_of_the_equilibrium() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_diminishing_steps_come_close_where_constant_ones_stay_away(order: Order) -> None:
     market = random_market(np.random.default_rng(73), 2, 5, "binding")
-    best = best_reply_equilibrium(market)
+    best = best_response_equilibrium(market)
     start = best.rewards * 1.5
     u = float(best.rewards.mean())
     fine, coarse = (
@@ -175,7 +175,7 @@ def test_the_default_ends_near_the_equilibrium() -> None:
         reward_min=np.full(6, 1e-4),
         reward_max=np.full(6, 10.0),
     )
-    best = best_reply_equilibrium(market)
+    best = best_response_equilibrium(market)
     solution = dual_perturbation(market)
     assert solution.status is Status.OWN_RULE
     assert solution.method == "dual-perturbation"
@@ -185,7 +185,7 @@ def test_the_default_ends_near_the_equilibrium() -> None:
 
 def test_stopping_by_regret() -> None:
     market = random_market(np.random.default_rng(75), 2, 5, "binding")
-    start = best_reply_equilibrium(market).rewards * 1.5
+    start = best_response_equilibrium(market).rewards * 1.5
     step = Diminishing(float(start.mean()))
     solution = dual_perturbation(
         market, step=step, initial=start, stop="regret", regret_tolerance=1e-5
@@ -219,7 +219,7 @@ def test_stopping_by_line_27() -> None:
 
 def test_a_step_that_nobody_takes_ends_it_only_if_the_next_is_the_same() -> None:
     market = random_market(np.random.default_rng(77), 2, 5, "slack")
-    best = best_reply_equilibrium(market).rewards
+    best = best_response_equilibrium(market).rewards
     near = best * 1.02
     too_long = float(10 * best.max())
     constant = dual_perturbation(market, step=Constant(too_long), initial=near)
@@ -236,7 +236,7 @@ def test_a_step_that_nobody_takes_ends_it_only_if_the_next_is_the_same() -> None
 def test_an_iteration_that_only_moves_pairs_without_qoe_does_not_end_diminishing_steps() -> None:
     """A pair below its threshold moves on ties and changes no utility; u/t is only too long."""
     market = random_market(np.random.default_rng(77), 2, 5, "slack")
-    best = best_reply_equilibrium(market).rewards
+    best = best_response_equilibrium(market).rewards
     near = best * 1.02
     near[0, 0] = 2.0 * market.reward_min[0]
     too_long = float(10 * best.max())

@@ -9,8 +9,8 @@ import pytest
 
 from markets import Family, random_market
 from qoex.certificate import certify
-from qoex.equilibrium.evaluation import Conduct
-from qoex.equilibrium.population import Here, Population, Sums, shard_borders
+from qoex.equilibrium.evaluation import BehaviourModel
+from qoex.equilibrium.population import LocalShards, Population, Sums, shard_borders
 from qoex.equilibrium.price_system import PriceSystem
 from qoex.equilibrium.solver import solve
 from qoex.equilibrium.user_shard import Prices, Shard
@@ -20,7 +20,7 @@ from qoex.kernels import BLOCK, threads
 from qoex.model.market import FloatArray, Market
 from qoex.model.sides import UserArrays
 
-CONDUCTS = list(Conduct)
+BEHAVIOURS = list(BehaviourModel)
 FAMILIES: list[Family] = ["binding", "any", "bounds", "absent", "tight"]
 
 
@@ -43,18 +43,18 @@ def divided(market: Market, shards: int) -> Population:
         demand = UserArrays(*map(np.ascontiguousarray, arrays))
         return Shard(lambda: demand, first=first, users=end - first, providers=market.providers)
 
-    hosts = Here([shard(*pair) for pair in zip(firsts, ends, strict=True)])
+    hosts = LocalShards([shard(*pair) for pair in zip(firsts, ends, strict=True)])
     return Population(hosts, firsts=firsts, users=market.users, providers=market.providers)
 
 
-def prices_of(market: Market, conduct: Conduct, most_steps: int = 12) -> Prices:
+def prices_of(market: Market, behaviour: BehaviourModel, most_steps: int = 12) -> Prices:
     """Return prices at which some pairs are served and others not."""
     users = Population.of(market)
-    system = PriceSystem(market, users, conduct)
+    system = PriceSystem(market, users, behaviour)
     point = system.origin()
     rng = np.random.default_rng(7)
     point.z = rng.uniform(1.2, 2.0, point.z.size)
-    if conduct is Conduct.STRATEGIC:
+    if behaviour is BehaviourModel.STRATEGIC:
         point.z[::3] = 0.4
         point.floors[:] = 0.1 * users.floor_load()
     return replace(system.evaluate(point).prices, most_steps=most_steps)
@@ -64,7 +64,7 @@ def told(users: Population, prices: Prices, sweeps: int = 2) -> Told:
     for _ in range(sweeps):
         sums = users.sweep(prices)
         users.accept()
-    assert isinstance(users.hosts, Here)
+    assert isinstance(users.hosts, LocalShards)
     shards = users.hosts.shards
     return Told(
         sums,
@@ -73,12 +73,12 @@ def told(users: Population, prices: Prices, sweeps: int = 2) -> Told:
     )
 
 
-@pytest.mark.parametrize("conduct", CONDUCTS)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_many_at_once_reply_as_one_by_one(conduct: Conduct, family: Family) -> None:
+def test_many_at_once_reply_as_one_by_one(behaviour: BehaviourModel, family: Family) -> None:
     market = random_market(np.random.default_rng(4), 3, 700, family)
-    together = told(Population.of(market), prices_of(market, conduct), sweeps=1)
-    alone = told(Population.of(market), prices_of(market, conduct, most_steps=0), sweeps=1)
+    together = told(Population.of(market), prices_of(market, behaviour), sweeps=1)
+    alone = told(Population.of(market), prices_of(market, behaviour, most_steps=0), sweeps=1)
     assert together.sums.alone < 70
     assert alone.sums.alone == 700
     np.testing.assert_allclose(together.marginal, alone.marginal, rtol=1e-12)
@@ -93,12 +93,12 @@ def test_many_at_once_reply_as_one_by_one(conduct: Conduct, family: Family) -> N
     assert together.sums.crossed == alone.sums.crossed
 
 
-@pytest.mark.parametrize("conduct", CONDUCTS)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_the_bits_do_not_depend_on_shards_or_threads(
-    conduct: Conduct, monkeypatch: pytest.MonkeyPatch
+    behaviour: BehaviourModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     market = random_market(np.random.default_rng(5), 2, 7 * BLOCK - 100, "any")
-    prices = prices_of(market, conduct)
+    prices = prices_of(market, behaviour)
     whole = told(Population.of(market), prices)
     for shards in (1, 2, 7):
         for cores in (1, 3):

@@ -30,7 +30,7 @@ from test_schemes import REWARDS, check_numbers, market_and_tokens
 
 
 @pytest.mark.parametrize("binding", [False, True])
-def test_only_f_is_the_equilibrium_that_best_replies_reach(binding: bool) -> None:
+def test_only_f_is_the_equilibrium_that_best_responses_reach(binding: bool) -> None:
     rng = np.random.default_rng(4)
     market = random_market(rng, 2, 3, "slack").replace(bandwidth_capacity=[200.0, 300.0])
     if binding:
@@ -43,7 +43,7 @@ def test_only_f_is_the_equilibrium_that_best_replies_reach(binding: bool) -> Non
     for _ in range(25):
         before = rewards.copy()
         for m in range(market.users):
-            rewards[:, m] = best_reply(market, rewards, m)
+            rewards[:, m] = best_response(market, rewards, m)
         if np.abs(rewards / before - 1).max() < 1e-6:
             break
     # Nelder–Mead finds a smooth maximum only to the root of its tolerance on the utility.
@@ -53,7 +53,7 @@ def test_only_f_is_the_equilibrium_that_best_replies_reach(binding: bool) -> Non
     )
 
 
-def best_reply(market: Market, rewards: FloatArray, m: int) -> FloatArray:
+def best_response(market: Market, rewards: FloatArray, m: int) -> FloatArray:
     def loss(logarithms: FloatArray) -> float:
         trial = rewards.copy()
         trial[:, m] = np.exp(logarithms)
@@ -282,6 +282,6 @@ def test_price_taking_is_the_limit_of_a_large_market() -> None:
         game, limit = proposed(large), price_taking(large)
         distances.append(np.abs(np.log(game.rewards / limit.rewards)).max())
     assert distances[0] > 1e-3
-    # A user's pull goes with its share of the market.
+    # A user's impact goes with its share of the market.
     assert distances[1] < 0.5 * distances[0]
     assert distances[2] < 0.5 * distances[1]

@@ -57,7 +57,7 @@ def test_chunks_do_not_change_a_bit(many: Many, tmp_path: Path, chunks: int | No
     data = json.loads((out / "solution.json").read_text())
     assert data == json.loads(json.dumps(stored_solution_data(MarketDirectory(path), found)))
     assert data["certificate"]["holds"] is True
-    # Loading, replies, the providers' answer, allocating and certifying.
+    # Loading, responses, the providers' answer, allocating and certifying.
     assert found.passes == 1 + sampled(whole) + found.steps + 3
 
 
@@ -81,7 +81,7 @@ def check_small(market: Market, folder: Path) -> None:
         return
     path = stored(market, folder)
     found = solve_stored(MarketDirectory(path), out=folder / "out")
-    if found.status is Status.STALLED:  # in memory it starts anew from best replies
+    if found.status is Status.STALLED:  # in memory it starts anew from best responses
         assert whole.steps > found.steps
         return
     check_alike(found, whole)
@@ -136,7 +136,7 @@ def test_progress_says_what_is_done(many: Many) -> None:
     found = solve_stored(MarketDirectory(many[2]), chunks=2, progress=seen.append)
     assert len(seen) == found.passes
     assert seen[0] == "pass 1: reading the users"
-    assert any(item.startswith("pass 4: users reply, residual ") for item in seen)
+    assert any(item.startswith("pass 4: users respond, residual ") for item in seen)
     assert seen[-1] == f"pass {found.passes}: certifying"
 
 

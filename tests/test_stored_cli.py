@@ -91,7 +91,7 @@ def test_what_is_not_stored_has_none_of_it(option: list[str], tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("option", [["--method", "best-reply"], ["--admit", "count"], ["--all"]])
+@pytest.mark.parametrize("option", [["--method", "best-response"], ["--admit", "count"], ["--all"]])
 def test_what_needs_a_market_in_memory(
     option: list[str], market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ How to read it:
   {providers} providers with one seed, so that all markets have the same providers; providers vary
   at {users} users, over several seeds.
 * A *cold solve* starts from nothing and ends with its certificate. *Sweep* and *settling* are parts
-  of it, timed by themselves at the solution: one pass in which all users reply to prices, and the
+  of it, timed by themselves at the solution: one pass in which all users respond to prices, and the
   providers' answers. Compiling does not count.
 * *Cost* is time divided by the time that a streaming pass takes per byte, measured beside every
   solve over 264 MB: as many bytes could have been read meanwhile. It varies less than time does on

@@ -1,4 +1,4 @@
-"""Best-reply iteration with CasADi and Ipopt, the lower level embedded as smooth constraints.
+"""Best-response iteration with CasADi and Ipopt, the lower level embedded as smooth constraints.
 
 A provider's answer is the least solution of a system that rises in all its unknowns (theory,
 section 2): x ≥ √c, xF ≥ Σs√a, y ≥ √d, yW ≥ Σs√b, s ≥ √R and sκ ≥ √a x + √b y. A user never gains
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qoex.game.provider import answer_feasible
 from qoex.model.market import FloatArray, Market
 
-from .best_replies import ABOVE_THRESHOLD, MAX_ROUNDS
+from .best_responses import ABOVE_THRESHOLD, MAX_ROUNDS
 from .outcome import Outcome, Prepared, initial_rewards
 
 # On the largest change of ln R in a round, as for the closed form under SciPy.
@@ -44,7 +44,7 @@ _OPTIONS = {
 def prepare(market: Market) -> Prepared:
     """Prepare the programme of all users, and solve it once for the first as a warm-up."""
     programme = _Programme(market)
-    _Rounds(market, programme).reply(0)
+    _Rounds(market, programme).response(0)
     return Prepared(lambda: _Rounds(market, programme).outcome())
 
 
@@ -79,11 +79,11 @@ class _Programme:
             "f": -utility + _PRICE_WEIGHT * (ca.sum1(x) + ca.sum1(y)),
             "g": constraints,
         }
-        self.solver = ca.nlpsol("reply", "ipopt", problem, _OPTIONS)
+        self.solver = ca.nlpsol("response", "ipopt", problem, _OPTIONS)
 
 
 class _Rounds:
-    """One run: the rewards, and users that reply to them in turn."""
+    """One run: the rewards, and users that respond to them in turn."""
 
     def __init__(self, market: Market, programme: _Programme) -> None:
         self._market, self._programme = market, programme
@@ -101,15 +101,15 @@ class _Rounds:
             before = self.rewards.copy()
             self._failed.clear()
             for m in range(self._market.users):
-                self.reply(m)
+                self.response(m)
             if np.abs(np.log(self.rewards / before)).max() <= _TOLERANCE:
                 failure = ""
         if self._failed:
             failure = f"Ipopt ends with {', '.join(sorted(self._failed))}"
         return Outcome(self.rewards, rounds, failure)
 
-    def reply(self, m: int) -> None:
-        """Replace user m's rewards by its best reply, R_min where it buys nothing."""
+    def response(self, m: int) -> None:
+        """Replace user m's rewards by its best response, R_min where it buys nothing."""
         market = self._market
         n = market.providers
         order = np.r_[m, np.delete(np.arange(market.users), m)]

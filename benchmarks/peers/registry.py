@@ -66,10 +66,10 @@ PEERS = (
         "^",
     ),
     Peer(
-        "best replies, SciPy",
-        "best_replies:prepare_closed_form",
-        "Each user replies in turn by SLSQP on −U/μ in the logarithms of its rewards, with the "
-        "analytic gradient, from its last reply (a pair without QoE from 10 % above its "
+        "best responses, SciPy",
+        "best_responses:prepare_closed_form",
+        "Each user responds in turn by SLSQP on −U/μ in the logarithms of its rewards, with the "
+        "analytic gradient, from its last response (a pair without QoE from 10 % above its "
         "threshold); providers answer in closed form. It ends when no ln R changes by more than "
         "1e-6 in a round. L-BFGS-B took about as long.",
         ("scipy",),
@@ -77,11 +77,11 @@ PEERS = (
         "o",
     ),
     Peer(
-        "best replies, Ipopt",
+        "best responses, Ipopt",
         "ipopt:prepare",
-        "As before, each reply one sparse programme by CasADi with exact derivatives, built once "
-        "for all users. The providers' answer is embedded as smooth inequalities in prices and "
-        "served rewards, which are exact where the user gains by low prices; it begins at the "
+        "As before, each response one sparse programme by CasADi with exact derivatives, built "
+        "once for all users. The providers' answer is embedded as smooth inequalities in prices "
+        "and served rewards, which are exact where the user gains by low prices; it begins at the "
         "providers' answer to the last rewards, with a first barrier of 1e-6. From a start far "
         "off it ended at local optima with needless prices.",
         ("casadi",),
@@ -102,8 +102,8 @@ PEERS = (
     ),
     Peer(
         "bilevel, SciPy + Clarabel",
-        "best_replies:prepare_conic",
-        "Best replies by SLSQP as above, but the providers' answers, and by their duals the "
+        "best_responses:prepare_conic",
+        "Best responses by SLSQP as above, but the providers' answers, and by their duals the "
         "gradient, come from the parametrised programmes of Clarabel; a provider whose offers did "
         "not change is not asked again. It ends when no ln R changes by more than 1e-4 in a round.",
         ("scipy", "cvxpy", "clarabel"),

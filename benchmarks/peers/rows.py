@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoex.certificate import certify
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.solution import Status
 from qoex.model.market import Market
 
@@ -79,7 +79,7 @@ def judge(market: Market, outcome: Outcome) -> tuple[float, float]:
     Users' regret does not depend on who computed the allocation: providers answer anew.
     """
     inside = np.clip(outcome.rewards, market.reward_min, market.reward_max)
-    solution = settle(market, inside, status=Status.EXACT, method="peer", steps=outcome.steps)
+    solution = outcome_of(market, inside, status=Status.EXACT, method="peer", steps=outcome.steps)
     certificate = certify(market, solution)
     compute = solution.compute if outcome.compute is None else outcome.compute
     bandwidth = solution.bandwidth if outcome.bandwidth is None else outcome.bandwidth

@@ -44,7 +44,7 @@ from .files.market_files import (
 )
 from .files.solution_json import read_solution as read_solution
 from .files.solution_json import write_solution as write_solution
-from .game.best_response import best_reply_equilibrium as best_reply_equilibrium
+from .game.best_response import best_response_equilibrium as best_response_equilibrium
 from .game.best_response import regret as regret
 from .game.metrics import Metrics as Metrics
 from .game.metrics import price_of_anarchy as price_of_anarchy

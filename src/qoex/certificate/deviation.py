@@ -96,17 +96,17 @@ def best_deviations(
         for _ in range(_MOST_ROUNDS):
             some = chosen[places]
             deviators = _Deviators.of(market, answers, some, lines)
-            reply = deviators.best_replies()
+            response = deviators.best_responses()
             # By the same lines, so that rounding is the same in both.
             utility[places] = deviators.utility(deviators.reported)
-            best[places] = deviators.utility(reply)
-            best_rewards[:, places] = reply**2
-            x, y = highest(lines, reply)
+            best[places] = deviators.utility(response)
+            best_rewards[:, places] = response**2
+            x, y = highest(lines, response)
             new = answers.lines(some, x, y)
-            new_x, new_y = highest(new, reply)
+            new_x, new_y = highest(new, response)
             raised = (new_x > x * (1.0 + _PRICE_ROUNDING)) | (new_y > y * (1.0 + _PRICE_ROUNDING))
             # Where even prices that are too low leave no QoE there is nothing to correct.
-            again = (raised & (deviators.qoe(reply) > 0)).any(axis=0)
+            again = (raised & (deviators.qoe(response) > 0)).any(axis=0)
             if not again.any():
                 break
             places = places[again]
@@ -189,12 +189,12 @@ class _Deviators(NamedTuple):
         utility -= (u**2 * quality).sum(axis=0)
         return utility
 
-    def best_replies(self) -> FloatArray:
+    def best_responses(self) -> FloatArray:
         """Return the root rewards (N×m) that are best by the lines known.
 
         The root of p(1 + ΣQ) = μ is found by the Illinois variant of false position in ln p.
         """
-        reply = np.empty(self.budget.shape)
+        response = np.empty(self.budget.shape)
         bought = np.maximum(self.qoe(self.reported), 0.0).sum(axis=0)
         most = np.log1p(self.budget.sum(axis=0))
         log_mu = np.log(self.profit_factor)
@@ -206,8 +206,8 @@ class _Deviators(NamedTuple):
         todo = np.arange(log_mu.size)
         for step in range(_MOST_MARGINAL_STEPS):
             part = self.select(todo)
-            reply[:, todo] = part.replies_at(np.exp(log_p[todo]))
-            bought = np.maximum(part.qoe(reply[:, todo]), 0.0).sum(axis=0)
+            response[:, todo] = part.responses_at(np.exp(log_p[todo]))
+            bought = np.maximum(part.qoe(response[:, todo]), 0.0).sum(axis=0)
             value = log_p[todo] + np.log1p(bought) - log_mu[todo]
             above = value > 0
             # An end that stays put twice running counts half, or it might stay for good.
@@ -227,9 +227,9 @@ class _Deviators(NamedTuple):
             todo = todo[(width[todo] > _MARGINAL_WIDTH) & (np.abs(value) > _MARGINAL_TOLERANCE)]
             if todo.size == 0:
                 break
-        return reply
+        return response
 
-    def replies_at(self, p: FloatArray) -> FloatArray:
+    def responses_at(self, p: FloatArray) -> FloatArray:
         """Return u (N×m) that maximises (p − u²)Q(u) at each provider, p (m) being given."""
         low = self.lowest
         high = np.clip(np.sqrt(p), low, self.highest)  # R > p only loses

@@ -6,8 +6,8 @@ For a fixed floor A and fixed regimes of the two capacities, the roots x and y o
     x = √c or (S_f + yG)/F′,   y = √d or (S_b + xG)/W′.
 
 Whatever A and the regimes, the solution is nowhere above the true prices, and moves with one user's
-root reward u as a line: its pull on the user's latency is e = aE₁ + bE₂ + √(ab)E₃. Where several
-such lines pass through the prices, the one with the least pull has capacities slack and marginal
+root reward u as a line: its impact on the user's latency is e = aE₁ + bE₂ + √(ab)E₃. Where several
+such lines pass through the prices, the one with the least impact has capacities slack and marginal
 pairs off the floor, the one with the largest has them full and those at the floor.
 """
 
@@ -70,7 +70,7 @@ class _Floor:
         y = np.where(both, y_both, np.where(full_b, self.full_y(self.root_c), self.root_d))
         return x, y
 
-    def pull(self, full_f: BoolArray, full_b: BoolArray) -> tuple[FloatArray, ...]:
+    def impact(self, full_f: BoolArray, full_b: BoolArray) -> tuple[FloatArray, ...]:
         """Return E₁, E₂ and E₃ with these capacities full."""
         both = full_f & full_b
         return (
@@ -127,9 +127,9 @@ def price_lines(totals: Totals, costs: ProviderSide, guess: FloatArray) -> Price
                 y,
                 *guess,
                 kinked.astype(np.float64),
-                *least.pull(*low),
-                *own.pull(*full),
-                *largest.pull(*high),
+                *least.impact(*low),
+                *own.impact(*full),
+                *largest.impact(*high),
                 np.maximum(np.maximum(x - low_x, x - high_x), 0.0),
                 np.maximum(np.maximum(y - low_y, y - high_y), 0.0),
             ],

@@ -25,17 +25,17 @@ class Method(StrEnum):
     """How an equilibrium is found."""
 
     CAPACITY_PRICES = "capacity-prices"
-    BEST_REPLY = "best-reply"
+    BEST_RESPONSE = "best-response"
     DUAL_PERTURBATION = "dual-perturbation"
 
 
 # Up to this many pairs, interpreted kernels are done before numba is loaded. At 5 × 25 pairs they
 # need 0.2 s for capacity prices, and 0.8 s more where a second equilibrium is looked for; 0.07 s
-# for a round of best replies, of which there are some 20; and 0.05 s for an iteration of
+# for a round of best responses, of which there are some 20; and 0.05 s for an iteration of
 # Algorithm 1, of which there may be thousands.
 INTERPRETED_PAIRS = {
     Method.CAPACITY_PRICES: 150,
-    Method.BEST_REPLY: 60,
+    Method.BEST_RESPONSE: 60,
     Method.DUAL_PERTURBATION: 10,
 }
 
@@ -71,10 +71,10 @@ def solve_by(method: Method, market: Market) -> Solution:
             from qoex.equilibrium.solver import solve
 
             return solve(market)
-        if method is Method.BEST_REPLY:
-            from qoex.game.best_response import best_reply_equilibrium
+        if method is Method.BEST_RESPONSE:
+            from qoex.game.best_response import best_response_equilibrium
 
-            return best_reply_equilibrium(market, progress=progress.step)
+            return best_response_equilibrium(market, progress=progress.step)
         from qoex.mechanisms.dual_perturbation import dual_perturbation
 
         return dual_perturbation(market, progress=progress.step)
@@ -120,10 +120,10 @@ def _main_kernel(method: Method) -> Callable[..., Any]:
         from qoex.kernels.sweep import sweep
 
         return sweep
-    if method is Method.BEST_REPLY:
-        from qoex.kernels.best_response import best_reply_round
+    if method is Method.BEST_RESPONSE:
+        from qoex.kernels.best_response import best_response_round
 
-        return best_reply_round
+        return best_response_round
     from qoex.kernels.perturbation import perturb
 
     return perturb

@@ -7,15 +7,15 @@ from enum import Enum
 
 import numpy as np
 
-from qoex.equilibrium.price_impact import Pull
+from qoex.equilibrium.price_impact import PriceImpact
 from qoex.equilibrium.user_shard import Prices, User
 from qoex.model.market import BoolArray, FloatArray
 
 
-class Conduct(Enum):
+class BehaviourModel(Enum):
     """How users reckon when they set rewards."""
 
-    STRATEGIC = "strategic"  # with their own pull on the capacity prices: the game of the paper
+    STRATEGIC = "strategic"  # with their own impact on the capacity prices: the game of the paper
     PRICE_TAKING = "price_taking"  # without it: the limit of a large market
     WELFARE = "welfare"  # as a planner: every pair is served as if its user paid p everywhere
 
@@ -28,7 +28,7 @@ class Point:
         z: 2N, state of each capacity, compute first.
         alpha: one share per marginal pair.
         floors: 3×N, Σ a/κ, Σ b/κ and Σ √(ab)/κ over the pairs that count as at their floor in the
-            users' pull, marginal ones excepted.
+            users' impact, marginal ones excepted.
     """
 
     z: FloatArray
@@ -50,12 +50,13 @@ class Evaluation:
             of the price, at an idle one z, at a marginal pair the natural residual.
         x: N, root of the compute price.
         y: N, root of the bandwidth price.
-        pull: what the users' own pull was computed from.
+        impact: what the users' own impact was computed from.
         use: 2N, TFLOPS then MHz.
         use_by_prices: 2N × C·N, derivative of use along the directions of ``prices``: all five of
             (x, y, E1, E2, E3), or where nothing else is unknown the two that z moves along; no
             columns where no derivatives were asked for.
-        by_pull: 2N, for which of these two the pull itself was moved along, since z does not move.
+        by_impact: 2N, for which of these two the impact itself was moved along, since z does not
+            move.
         unwanted: 3×N, as ``Point.floors``, of the pairs whose user wants no QoE at these prices.
         crossed: how many pairs count as on another side of their threshold.
         near: those of them near it, and how many there are in all.
@@ -68,10 +69,10 @@ class Evaluation:
     residual: FloatArray
     x: FloatArray
     y: FloatArray
-    pull: Pull
+    impact: PriceImpact
     use: FloatArray
     use_by_prices: FloatArray
-    by_pull: BoolArray
+    by_impact: BoolArray
     unwanted: FloatArray
     crossed: int
     near: list[tuple[int, int]]

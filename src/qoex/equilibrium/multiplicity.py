@@ -3,7 +3,7 @@
 Where a capacity is *pinned* (full, its price still the unit cost) or a pair *marginal* (its reward
 exactly where its QoE begins), users face a kink that each may weigh in its own way, and equilibria
 may form a continuum (theory, section 7). The search moves rewards along it, lets users
-reply until they rest, and leaves the judgement of what it found to the certificate.
+response until they rest, and leaves the judgement of what it found to the certificate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from qoex.certificate import CERTIFIED, Certificate
 from qoex.certificate import certify as certify_conditions
-from qoex.game.best_response import best_reply_equilibrium
+from qoex.game.best_response import best_response_equilibrium
 from qoex.game.solution import Solution
 from qoex.model.market import BoolArray, FloatArray, Market
 
@@ -34,7 +34,8 @@ _MOVES = (3e-3, -3e-3, 3e-4, -3e-4, 3e-5, -3e-5)
 # A move from a kink comes to rest at the next one within a few rounds; one that leads nowhere is
 # not worth more.
 _MOST_ROUNDS = 200
-# A round of replies costs some N·M² steps: beyond a few seconds for the whole search, none is made.
+# A round of responses costs some N·M² steps: beyond a few seconds for the whole search, none is
+# made.
 _LARGEST_SEARCH = 2e7
 # A direction of moves shorter than this, relatively, is rounding: nothing can be moved.
 _NO_DIRECTION = 1e-9
@@ -78,9 +79,9 @@ def certify(
     if market.providers * market.users**2 > _LARGEST_SEARCH:
         return certificate
     # Where users rest who start at the solution itself: a rough solution is no second equilibrium.
-    settled = best_reply_equilibrium(market, start=solution, max_rounds=_MOST_ROUNDS)
+    settled = best_response_equilibrium(market, start=solution, max_rounds=_MOST_ROUNDS)
     for rewards in _starts(market, solution, kinks):
-        witness = best_reply_equilibrium(market, start=rewards, max_rounds=_MOST_ROUNDS)
+        witness = best_response_equilibrium(market, start=rewards, max_rounds=_MOST_ROUNDS)
         if (
             _differ(market, solution, witness)
             and _differ(market, settled, witness)

@@ -4,7 +4,7 @@ A semismooth Newton method with a line search takes a handful of sweeps over the
 stop it, and the remedy: a capacity that is overloaded although its price may not move yet (step
 over the kink), a pair that will not settle on either side of its threshold (make it an unknown),
 and in a market with hardly any room to spare a cycle between sides (start anew from rounds of best
-replies, which are slow but steady; if they come to rest, their fixed point is an equilibrium).
+responses, which are slow but steady; if they come to rest, their fixed point is an equilibrium).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _CLOSE = 1e-4
 _FAST = 1e-2
 # Steps without progress (10 % off the best merit) before a restart.
 _PATIENCE = 3
-# Without a pull there is no restart, so it pays to search and to wait for longer.
+# Without an impact there is no restart, so it pays to search and to wait for longer.
 _DETOUR_BACKTRACKS = 6
 _DETOUR_PATIENCE = 6
 # Steps over the kink z = 1 that one capacity may take between restarts.
 _MOST_JUMPS = 6
-# Where users have no pull there are no best replies to start from. There a detour of short steps,
-# taken whatever the merit, leads out of a cycle; detours and line searches take turns.
+# Where users have no impact there are no best responses to start from. There a detour of short
+# steps, taken whatever the merit, leads out of a cycle; detours and line searches take turns.
 _MAX_DETOURS = 16
 # By how much ln of a price rises at first, relative to ln(use/capacity).
 _JUMP = 1.2
@@ -60,9 +60,9 @@ class Search:
     Attributes:
         trace: the steps so far.
         notes: what a reader must know of the result.
-        restarts: rounds of best replies to start anew from, for games.
+        restarts: rounds of best responses to start anew from, for games.
         sample: of the users, to try steps out with.
-        settled_by_replies: whether they, at rest, are the result.
+        settled_by_responses: whether they, at rest, are the result.
         exact: whether at the end no pair may cross its threshold, however few it matters to.
     """
 
@@ -82,13 +82,13 @@ class Search:
         self.notes: tuple[str, ...] = ()
         self.restarts = restarts
         self.sample = sample
-        self.settled_by_replies = False
+        self.settled_by_responses = False
         self.exact = True
         self._detours = 0
         self._many = system.users.users >= _MANY
         size = system.capacity.size
         self._matrix = np.zeros((size, size))
-        self._by_pull = np.zeros((size, system.users.providers))
+        self._by_impact = np.zeros((size, system.users.providers))
         self._without = np.zeros(size, dtype=np.bool_)
         self._judge: Sample | None = None
         self._reset()
@@ -115,7 +115,7 @@ class Search:
             if self._add_marginal_pairs(point, at):
                 at = system.evaluate(point)
                 continue
-            without = at.by_pull if at.has_derivatives else self._without
+            without = at.by_impact if at.has_derivatives else self._without
             if (without & (at.slack[: point.z.size] < 0)).any():
                 # Nothing is known of how a capacity is relieved that was not expected to fill.
                 at = system.evaluate(point)
@@ -131,9 +131,10 @@ class Search:
                 if self.restarts is None or self.restarts.given_up:
                     return Status.STALLED, point, at
                 if self.restarts.exhausted:
-                    self.settled_by_replies = True
+                    self.settled_by_responses = True
                     self.notes = (
-                        "found by best replies: an equilibrium, not necessarily the canonical one",
+                        "found by best responses: an equilibrium, not necessarily the "
+                        "canonical one",
                     )
                     return Status.CONVERGED, point, at
                 point = self.restarts.next(point)
@@ -141,8 +142,8 @@ class Search:
                 continue
             if at.has_derivatives:
                 self._matrix = system.jacobian(point, at)
-                self._by_pull = system.slack_by_pull(at)
-                self._without = at.by_pull
+                self._by_impact = system.slack_by_impact(at)
+                self._without = at.by_impact
                 self._judge = self._sampled(point, at)
             matrix = self._matrix
             slack = self._slack_after(point, at)
@@ -167,26 +168,26 @@ class Search:
     def _slack_after(self, point: Point, at: Evaluation) -> FloatArray:
         """Return the slack that the sweep would have found with the floors as they are now.
 
-        The floors move after a sweep, and the pull of the users with them. Few users hardly differ
-        in their floors from one sweep to the next, unless they do by much.
+        The floors move after a sweep, and the impact of the users with them. Few users hardly
+        differ in their floors from one sweep to the next, unless they do by much.
         """
         slack = at.slack.copy()
         if self._many and at.error < NEAR:
-            slack[: point.z.size] += self._by_pull @ self.system.growth_of_pull(point, at)
+            slack[: point.z.size] += self._by_impact @ self.system.growth_of_impact(point, at)
         return slack
 
     def _crossing_is_idle(self, point: Point, at: Evaluation) -> bool:
         """Return whether it would not be felt if the pairs that crossed counted where they are.
 
-        They change the pull by their share of all floors, and that the prices by far less.
+        They change the impact by their share of all floors, and that the prices by far less.
         """
         if not (self._many and self.system.strategic) or point.alpha.size:
             return False
-        growth = self.system.growth_of_pull(point, at)
-        told = self._by_pull.any(axis=0)
+        growth = self.system.growth_of_impact(point, at)
+        told = self._by_impact.any(axis=0)
         if growth[~told].any():
             return False
-        error = at.error + np.abs(self._by_pull @ growth).max()
+        error = at.error + np.abs(self._by_impact @ growth).max()
         return bool(error <= self.tolerance)
 
     def _sampled(self, point: Point, at: Evaluation) -> Sample | None:

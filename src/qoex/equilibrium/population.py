@@ -52,7 +52,7 @@ class Hosts(Protocol):
         ...
 
 
-class Here:
+class LocalShards:
     """Shards in this process, one after another: each uses all cores."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
@@ -88,27 +88,27 @@ class Population:
         """Return the users of a market in memory, as one shard."""
         providers, users = demand.work.shape
         shard = Shard(lambda: demand, first=0, users=users, providers=providers)
-        return cls(Here([shard]), firsts=[0], users=users, providers=providers)
+        return cls(LocalShards([shard]), firsts=[0], users=users, providers=providers)
 
     def floor_load(self) -> FloatArray:
         """Return Σ a/κ, Σ b/κ and Σ √(ab)/κ over all pairs (3×N)."""
         return self._join("floor_load").reshape(3, self.providers)
 
     def sweep(self, prices: Prices) -> Sums:
-        """Let all users reply to the prices."""
+        """Let all users respond to the prices."""
         n = self.providers
-        replies = self.hosts.call("sweep", prices)
-        total = join((node for reply in replies for node in reply.sums), self._blocks)
+        responses = self.hosts.call("sweep", prices)
+        total = join((node for response in responses for node in response.sums), self._blocks)
         return Sums(
             use=total[: 2 * n],
             use_by=total[2 * n : -6 * n].reshape(2 * n, -1),
             unwanted=total[-6 * n : -3 * n].reshape(3, n),
             idle=total[-3 * n :].reshape(3, n),
-            highest=np.max([reply.highest for reply in replies], axis=0),
-            crossed=sum(reply.crossed for reply in replies),
-            near=[pair for reply in replies for pair in reply.near],
-            near_count=sum(reply.near_count for reply in replies),
-            alone=sum(reply.alone for reply in replies),
+            highest=np.max([response.highest for response in responses], axis=0),
+            crossed=sum(response.crossed for response in responses),
+            near=[pair for response in responses for pair in response.near],
+            near_count=sum(response.near_count for response in responses),
+            alone=sum(response.alone for response in responses),
         )
 
     def accept(self) -> None:

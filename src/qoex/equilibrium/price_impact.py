@@ -5,7 +5,7 @@ user's root reward moves the prices by the solution of
 
     dx = ω_f(√a du + G dy)/F′,   dy = ω_b(√b du + G dx)/W′,
 
-so its own pull on its latency is e = √a dx/du + √b dy/du = aE1 + bE2 + √(ab)E3 with three
+so its own impact on its latency is e = √a dx/du + √b dy/du = aE1 + bE2 + √(ab)E3 with three
 coefficients per provider that no longer depend on the user.
 """
 
@@ -19,7 +19,7 @@ from qoex.model.market import FloatArray
 
 
 @dataclass(frozen=True)
-class Pull:
+class PriceImpact:
     """The coefficients of every provider and their derivatives.
 
     Attributes:
@@ -35,9 +35,9 @@ class Pull:
     by_cross: FloatArray
 
 
-def pull(
+def impact(
     omega_f: FloatArray, omega_b: FloatArray, room_f: FloatArray, room_b: FloatArray, g: FloatArray
-) -> Pull:
+) -> PriceImpact:
     """Return E1 = ω_f W′/D, E2 = ω_b F′/D and E3 = 2ω_f ω_b G/D, where D = F′W′ − ω_f ω_b G².
 
     All arguments are N long: the weights, then F′, W′ and G of the pairs at the floor.
@@ -59,4 +59,4 @@ def pull(
     determinant_by = np.stack([-omega_b * g * g, -omega_f * g * g, room_b, room_f, -2.0 * both * g])
     derivative = numerator_by / determinant
     derivative -= numerator * determinant_by[:, None, :] / determinant**2
-    return Pull(numerator / determinant, derivative[:2], derivative[2:4], derivative[4])
+    return PriceImpact(numerator / determinant, derivative[:2], derivative[2:4], derivative[4])

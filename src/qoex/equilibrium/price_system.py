@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.equilibrium.evaluation import Conduct, Evaluation, Point
+from qoex.equilibrium.evaluation import BehaviourModel, Evaluation, Point
 from qoex.equilibrium.population import Population
-from qoex.equilibrium.price_impact import Pull, pull
+from qoex.equilibrium.price_impact import PriceImpact, impact
 from qoex.equilibrium.user_shard import Prices, User
 from qoex.kernels import interpreted
 from qoex.model.market import BoolArray, FloatArray
@@ -37,20 +37,20 @@ _SMALL = 256
 
 
 class PriceSystem:
-    """The complementarity problem of one market under one conduct.
+    """The complementarity problem of one market under one behaviour.
 
     Attributes:
-        users: who replies to prices.
-        lower: least value of z: 0, or 1 where users have no pull to weigh.
+        users: who responds to prices.
+        lower: least value of z: 0, or 1 where users have no impact to weigh.
         marginal_pairs: (provider, user) of the pairs that are unknowns, in the order of α.
         sweeps: passes over the users so far.
         plenty: 2N, capacities that were far from full when last looked at.
     """
 
-    def __init__(self, supply: ProviderSide, users: Population, conduct: Conduct) -> None:
+    def __init__(self, supply: ProviderSide, users: Population, behaviour: BehaviourModel) -> None:
         self.users = users
-        self.conduct = conduct
-        self.strategic = conduct is Conduct.STRATEGIC
+        self.behaviour = behaviour
+        self.strategic = behaviour is BehaviourModel.STRATEGIC
         self.lower = 0.0 if self.strategic else 1.0
         self.root_cost = np.sqrt(np.concatenate([supply.compute_cost, supply.bandwidth_cost]))
         self.capacity = np.concatenate([supply.compute_capacity, supply.bandwidth_capacity])
@@ -70,18 +70,20 @@ class PriceSystem:
         from qoex.kernels.user import STRATEGIC, WELFARE
 
         n = self.users.providers
-        own = self.own_pull(point)
+        own = self.own_impact(point)
         root_prices = self.root_cost * np.exp(np.maximum(point.z - 1.0, 0.0))
         x, y = root_prices[:n].copy(), root_prices[n:].copy()
-        by_pull = self._moved_by_pull(point, own)
+        by_impact = self._moved_by_impact(point, own)
         prices = Prices(
             x=x,
             y=y,
-            pull=own.coefficients,
+            impact=own.coefficients,
             directions=(
-                self._directions(point, x, y, own, by_pull) if derivatives else np.zeros((0, 5, n))
+                self._directions(point, x, y, own, by_impact)
+                if derivatives
+                else np.zeros((0, 5, n))
             ),
-            conduct=WELFARE if self.conduct is Conduct.WELFARE else STRATEGIC,
+            behaviour=WELFARE if self.behaviour is BehaviourModel.WELFARE else STRATEGIC,
             most_steps=self._most_steps,
         )
         sums = self.users.sweep(prices)
@@ -104,10 +106,10 @@ class PriceSystem:
             residual=residual,
             x=x,
             y=y,
-            pull=own,
+            impact=own,
             use=sums.use,
             use_by_prices=sums.use_by,
-            by_pull=by_pull,
+            by_impact=by_impact,
             unwanted=sums.unwanted,
             crossed=sums.crossed,
             near=sums.near,
@@ -125,7 +127,7 @@ class PriceSystem:
         n = self.users.providers
         by_use = -at.use_by_prices / np.maximum(at.use, _UNUSED)[:, None]
         if at.prices.directions.shape[0] == 2:
-            return np.where(at.by_pull, 0.0, by_use)
+            return np.where(at.by_impact, 0.0, by_use)
         unknowns = 2 * n + len(self.marginal_pairs)
         inputs = np.zeros((5, n, unknowns))
         priced = self.priced(point, at)
@@ -134,14 +136,14 @@ class PriceSystem:
             if priced[i]:
                 inputs[resource, k, i] = (at.x, at.y)[resource][k]
             else:
-                inputs[2:, k, i] = at.pull.by_omega[resource, :, k]
+                inputs[2:, k, i] = at.impact.by_omega[resource, :, k]
         pairs = list(zip(self.marginal_pairs, at.marginal_users, strict=True))
         for j, ((k, _), user) in enumerate(pairs):
             compute, bandwidth, cross = _floor_terms(user, k)
             inputs[2:, k, 2 * n + j] = (
-                at.pull.by_cross[:, k] * cross
-                - at.pull.by_room[0, :, k] * compute
-                - at.pull.by_room[1, :, k] * bandwidth
+                at.impact.by_cross[:, k] * cross
+                - at.impact.by_room[0, :, k] * compute
+                - at.impact.by_room[1, :, k] * bandwidth
             )
         matrix = np.empty((unknowns, unknowns))
         matrix[: 2 * n] = by_use @ inputs.reshape(5 * n, unknowns)
@@ -155,8 +157,8 @@ class PriceSystem:
             matrix[2 * n + j] = row.ravel() @ inputs.reshape(5 * n, unknowns)
         return matrix
 
-    def slack_by_pull(self, at: Evaluation) -> FloatArray:
-        """Return the derivative of the capacities' slack by ln of each provider's pull (2N×N).
+    def slack_by_impact(self, at: Evaluation) -> FloatArray:
+        """Return the derivative of the capacities' slack by ln of each provider's impact (2N×N).
 
         It is zero where both prices of a provider move, for there the sweep did not look.
         """
@@ -164,16 +166,16 @@ class PriceSystem:
         by_use = -at.use_by_prices / np.maximum(at.use, _UNUSED)[:, None]
         by = by_use.reshape(2 * n, -1, n)
         if by.shape[1] == 2:
-            by = np.where(at.by_pull, by_use, 0.0).reshape(2 * n, 2, n)
+            by = np.where(at.by_impact, by_use, 0.0).reshape(2 * n, 2, n)
         else:
-            by = by[:, 2:] * at.pull.coefficients
+            by = by[:, 2:] * at.impact.coefficients
         summed: FloatArray = by.sum(axis=1)
         return summed
 
-    def growth_of_pull(self, point: Point, at: Evaluation) -> FloatArray:
-        """Return by what share each provider's pull changes with the floors of the point (N)."""
-        before = at.pull.coefficients
-        change = self.own_pull(point).coefficients - before
+    def growth_of_impact(self, point: Point, at: Evaluation) -> FloatArray:
+        """Return by what share each provider's impact changes with the floors of the point (N)."""
+        before = at.impact.coefficients
+        change = self.own_impact(point).coefficients - before
         size = (before * before).sum(axis=0)
         growth: FloatArray = (change * before).sum(axis=0) / np.where(size > 0, size, 1.0)
         return growth
@@ -188,7 +190,7 @@ class PriceSystem:
         priced: BoolArray = (point.z > 1.0) | ((point.z == 1.0) & overloaded)
         return priced if self.strategic else np.ones_like(priced)
 
-    def own_pull(self, point: Point) -> Pull:
+    def own_impact(self, point: Point) -> PriceImpact:
         """Return how much a user's own reward moves the prices of each provider at a point."""
         n = self.users.providers
         floors = point.floors.copy()
@@ -196,7 +198,7 @@ class PriceSystem:
             floors[:, k] += share * np.array(_floor_terms(self.users.user(m), k))
         omega = np.minimum(point.z, 1.0) if self.strategic else np.zeros(2 * n)
         room_f, room_b = self._rooms(floors)
-        return pull(omega[:n], omega[n:], room_f, room_b, floors[2])
+        return impact(omega[:n], omega[n:], room_f, room_b, floors[2])
 
     def add_marginal_pair(self, point: Point, pair: tuple[int, int]) -> None:
         """Make a pair an unknown, at first with the share α with which it counts at the point."""
@@ -208,8 +210,8 @@ class PriceSystem:
         point.floors[:, n] -= share * np.array(_floor_terms(user, n))
         self.users.set_unknown(self.marginal_pairs)
 
-    def _moved_by_pull(self, point: Point, own: Pull) -> BoolArray:
-        """Return in place of which capacities (2N) the pull is moved: z stays, and a pull is."""
+    def _moved_by_impact(self, point: Point, own: PriceImpact) -> BoolArray:
+        """Return in place of which capacities (2N) the impact is moved, while z stays."""
         if self._needs_all(point):
             return np.zeros_like(self.plenty)
         pulled = (own.coefficients != 0.0).any(axis=0)
@@ -217,13 +219,13 @@ class PriceSystem:
         return moved
 
     def _needs_all(self, point: Point) -> bool:
-        """Return whether replies are to be differentiated by all five numbers of a provider."""
+        """Return whether responses are to be differentiated by all five numbers of a provider."""
         return bool(self.marginal_pairs) or (self.strategic and bool((point.z == 1.0).any()))
 
     def _directions(
-        self, point: Point, x: FloatArray, y: FloatArray, own: Pull, by_pull: BoolArray
+        self, point: Point, x: FloatArray, y: FloatArray, own: PriceImpact, by_impact: BoolArray
     ) -> FloatArray:
-        """Return along which directions (C×5×N) the users' replies are to be differentiated."""
+        """Return along which directions (C×5×N) the users' responses are to be differentiated."""
         n = self.users.providers
         if self._needs_all(point):
             return np.broadcast_to(np.eye(5)[:, :, None], (5, 5, n)).copy()
@@ -234,14 +236,14 @@ class PriceSystem:
         for resource in range(2):
             weighed = ~priced[resource * n : (resource + 1) * n]
             directions[resource, 2:] = np.where(weighed, own.by_omega[resource], 0.0)
-            moved = by_pull[resource * n : (resource + 1) * n]
+            moved = by_impact[resource * n : (resource + 1) * n]
             directions[resource, 2:, moved] = own.coefficients[:, moved].T
         return directions
 
     def _ceiling(self, user: User) -> float:
         """Return the root of the largest reward that could pay: √p inside the user's bounds."""
         root = np.sqrt(user.marginal)
-        if self.conduct is Conduct.WELFARE:
+        if self.behaviour is BehaviourModel.WELFARE:
             return float(root)
         return float(np.clip(root, np.sqrt(user.reward_min), np.sqrt(user.reward_max)))
 
@@ -258,10 +260,10 @@ class PriceSystem:
             user.latency_budget[:, None],
             prices.x,
             prices.y,
-            prices.pull,
+            prices.impact,
             float(np.sqrt(user.reward_min)),
             float(np.sqrt(user.reward_max)),
-            prices.conduct,
+            prices.behaviour,
             user.wanted[:, None],
             user.marginal,
             np.empty((n, 7)),

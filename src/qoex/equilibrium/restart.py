@@ -1,8 +1,9 @@
-"""A fresh start for Newton's method from a few rounds of best replies.
+"""A fresh start for Newton's method from a few rounds of best responses.
 
-Best replies get slowly but surely near an equilibrium, and show which capacities are full there and
-which pairs sit at their threshold. What they do not show are the weights ω and α at the kinks; the
-users' first-order conditions do: they tell how large a pull each user must have reckoned with.
+Best responses get slowly but surely near an equilibrium, and show which capacities are full there
+and which pairs sit at their threshold. What they do not show are the weights ω and α at the kinks;
+the users' first-order conditions do: they tell how large an impact each user must have reckoned
+with.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qoex.equilibrium.evaluation import Point
-from qoex.equilibrium.population import Here
+from qoex.equilibrium.population import LocalShards
 from qoex.equilibrium.price_system import PriceSystem
-from qoex.game.best_response import ReplyRounds
+from qoex.game.best_response import ResponseRounds
 from qoex.game.provider import answer_feasible
 from qoex.model.market import BoolArray, FloatArray, Market
 
@@ -34,18 +35,18 @@ _NEAR = (1e-2, 1e-3, 5e-2, 1e-4, 1e-5)
 # At rest: √R changes by no more than this share in a round.
 _REST = 1e-13
 _HALVINGS = 40
-# NM² beyond which a round of best replies takes longer than anybody waits.
+# NM² beyond which a round of best responses takes longer than anybody waits.
 _LARGEST = 2e8
 
 
 @dataclass
 class Restarts:
-    """The rounds of best replies so far: where they stand and whether they have come to rest."""
+    """The rounds of best responses so far: where they stand and whether they have come to rest."""
 
     system: PriceSystem
     market: Market
     count: int = 0
-    rounds: ReplyRounds | None = None
+    rounds: ResponseRounds | None = None
     at_rest: bool = False
     _first_at_rest: int = 0
 
@@ -69,12 +70,12 @@ class Restarts:
     def next(self, point: Point) -> Point:
         """Go on with the rounds (the first time from a point) and return a start near them."""
         market = self.market
-        assert isinstance(self.system.users.hosts, Here)
+        assert isinstance(self.system.users.hosts, LocalShards)
         (shard,) = self.system.users.hosts.shards
         if self.rounds is None:
             wanted = np.where(market.present, shard.wanted, 0.0) ** 2
             inside = np.clip(wanted, market.reward_min, market.reward_max)
-            self.rounds = ReplyRounds(market, np.where(market.present, inside, 0.0))
+            self.rounds = ResponseRounds(market, np.where(market.present, inside, 0.0))
         marginal = shard.marginal.copy()
         for _ in range(min(_ROUNDS * 2**self.count, _MOST_ROUNDS)):
             self.at_rest = self.rounds.round(marginal) <= _REST
@@ -115,13 +116,13 @@ def _point_at(system: PriceSystem, market: Market, rewards: FloatArray, near: fl
     inner &= (rewards > market.reward_min) & (rewards < market.reward_max)
     # The first-order condition ph − peu + hu² − (2κ − e)u³ = 0, solved for e.
     u, p = np.where(inner, root_rewards, 1.0), np.where(inner, marginal, 2.0)
-    wanted_pull = (p * height + height * u**2 - 2.0 * budget * u**3) / (u * (p - u**2))
-    _weigh_kinks(system, market, point, wanted_pull, inner)
+    wanted_impact = (p * height + height * u**2 - 2.0 * budget * u**3) / (u * (p - u**2))
+    _weigh_kinks(system, market, point, wanted_impact, inner)
     return point
 
 
 def _weigh_kinks(
-    system: PriceSystem, market: Market, point: Point, wanted_pull: FloatArray, inner: BoolArray
+    system: PriceSystem, market: Market, point: Point, wanted_impact: FloatArray, inner: BoolArray
 ) -> None:
     """Set the ω and α of each provider to the one share that fits its users' offers on average."""
     n = market.providers
@@ -136,10 +137,10 @@ def _weigh_kinks(
             share = 0.5 * (low + high)
             point.alpha[pairs] = share
             point.z[pinned] = share
-            by_work, by_traffic, by_cross = system.own_pull(point).coefficients[:, k]
+            by_work, by_traffic, by_cross = system.own_impact(point).coefficients[:, k]
             own = by_work * market.work[k] + by_traffic * market.traffic[k]
             own += by_cross * root_work[k] * root_traffic[k]
-            if (own - wanted_pull[k])[inner[k]].sum() > 0:
+            if (own - wanted_impact[k])[inner[k]].sum() > 0:
                 high = share
             else:
                 low = share

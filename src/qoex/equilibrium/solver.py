@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.equilibrium.evaluation import Conduct, Evaluation, Point
+from qoex.equilibrium.evaluation import BehaviourModel, Evaluation, Point
 from qoex.equilibrium.newton import Search
-from qoex.equilibrium.population import Here, Population
+from qoex.equilibrium.population import LocalShards, Population
 from qoex.equilibrium.price_system import PriceSystem, threshold
 from qoex.equilibrium.restart import Restarts
 from qoex.equilibrium.subsample import Sample, sample_of
 from qoex.errors import InvalidInputError
 from qoex.game.best_response import idle_at_least
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.solution import Regime, Solution, Step
 from qoex.model.feasibility import FloorLoad, require_feasible
 from qoex.model.market import FloatArray, Market
@@ -74,7 +74,7 @@ def solve(
     """
     return solve_prices(
         market,
-        Conduct.STRATEGIC,
+        BehaviourModel.STRATEGIC,
         method="capacity-prices",
         start=start,
         tolerance=tolerance,
@@ -84,18 +84,18 @@ def solve(
 
 def solve_prices(
     market: Market,
-    conduct: Conduct,
+    behaviour: BehaviourModel,
     *,
     method: str,
     start: Solution | None = None,
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
 ) -> Solution:
-    """Solve the price system under any conduct; see :func:`solve`."""
+    """Solve the price system under any behaviour; see :func:`solve`."""
     users = Population.of(market)
     load = FloorLoad(*users.floor_load())
     require_feasible(market, load)
-    system = PriceSystem(market, users, conduct)
+    system = PriceSystem(market, users, behaviour)
     restarts = Restarts(system, market)
     sample = sample_of(system, market, load)
     search = Search(system, tolerance, max_sweeps, restarts=restarts, sample=sample)
@@ -105,11 +105,11 @@ def solve_prices(
         begun = sampled_start(system, sample, search.trace) if sample is not None else None
         point = begun or system.origin()
     status, point, at = search.run(point)
-    if search.settled_by_replies:
+    if search.settled_by_responses:
         rewards, near = idle_at_least(market, restarts.rewards), None
     else:
         rewards, near = _rewards(system, market, point, at), (at.x, at.y)
-    return settle(
+    return outcome_of(
         market,
         rewards,
         near=near,
@@ -123,9 +123,9 @@ def solve_prices(
 
 def _rewards(system: PriceSystem, market: Market, point: Point, at: Evaluation) -> FloatArray:
     """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is."""
-    assert isinstance(system.users.hosts, Here)
+    assert isinstance(system.users.hosts, LocalShards)
     (shard,) = system.users.hosts.shards
-    if system.conduct is Conduct.WELFARE:
+    if system.behaviour is BehaviourModel.WELFARE:
         return np.where(market.present, shard.marginal, 0.0)
     rewards = shard.rewards(last=True)
     for (n, m), reward in held_rewards(system, point, at):

@@ -109,4 +109,4 @@ def sample_of(system: PriceSystem, supply: ProviderSide, load: FloorLoad) -> Sam
     factor = least_factor(FloorLoad(*part), some.compute_capacity, some.bandwidth_capacity)
     if not (factor < 1.0 - _LEAST_ROOM).all():
         return None
-    return Sample(stride, share, PriceSystem(some, users, system.conduct))
+    return Sample(stride, share, PriceSystem(some, users, system.behaviour))

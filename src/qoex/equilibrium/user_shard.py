@@ -31,21 +31,21 @@ class Prices:
     Attributes:
         x: N, root of the compute price.
         y: N, root of the bandwidth price.
-        pull: 3×N, coefficients (E1, E2, E3) of their own pull on these.
+        impact: 3×N, coefficients (E1, E2, E3) of their own impact on these.
         directions: C×5×N, along which (x, y, E1, E2, E3) of each provider may move.
-        conduct: STRATEGIC or WELFARE of :mod:`qoex.kernels.user`.
+        behaviour: STRATEGIC or WELFARE of :mod:`qoex.kernels.user`.
         most_steps: of the method that solves many users at once; who needs more is solved alone.
     """
 
     x: FloatArray
     y: FloatArray
-    pull: FloatArray
+    impact: FloatArray
     directions: FloatArray
-    conduct: int
+    behaviour: int
     most_steps: int
 
 
-class Replies(NamedTuple):
+class Responses(NamedTuple):
     """What the users of a shard say after a sweep.
 
     Attributes:
@@ -65,7 +65,7 @@ class Replies(NamedTuple):
 
 
 class User(NamedTuple):
-    """One user's demand, its latest reply, and where its pairs count as at their floor (N each)."""
+    """A user's demand, latest response, and where its pairs count as at their floor (N each)."""
 
     work: FloatArray
     traffic: FloatArray
@@ -114,8 +114,8 @@ class Shard:
         over_blocks(task, sums.shape[0])
         return self._nodes(sums)
 
-    def sweep(self, prices: Prices) -> Replies:
-        """Let every user reply to the prices."""
+    def sweep(self, prices: Prices) -> Responses:
+        """Let every user respond to the prices."""
         from qoex.kernels.sweep import sweep
 
         demand = self._load()
@@ -136,9 +136,9 @@ class Shard:
                 demand.reward_max,
                 prices.x,
                 prices.y,
-                prices.pull,
+                prices.impact,
                 prices.directions,
-                prices.conduct,
+                prices.behaviour,
                 prices.most_steps,
                 start,
                 end,
@@ -161,7 +161,7 @@ class Shard:
             for block in np.flatnonzero(counts)
             for k, m in listed[block, 1 : 1 + min(int(counts[block]), MOST_LISTED)]
         ]
-        return Replies(
+        return Responses(
             sums=self._nodes(sums),
             highest=highest.max(axis=0),
             crossed=int(crossed.sum()),

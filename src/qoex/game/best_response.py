@@ -1,8 +1,8 @@
-"""A user's exact best reply, its regret, and the equilibrium by users replying in turn.
+"""A user's exact best response, its regret, and the equilibrium by users responding in turn.
 
 With the providers answering anew, the utility μ ln(1 + ΣQ) − ΣRQ (eq. 9) is not concave in a user's
 rewards (Theorem 3 fails where a capacity begins to bind), but it has one maximum all the same
-(theory, section 4). Replying in turn needs no system of prices to be solved, so it checks
+(theory, section 4). Responding in turn needs no system of prices to be solved, so it checks
 :func:`qoex.equilibrium.solver.solve`. It is for small markets: a round takes NM² operations for
 each piece that a user's response consists of, and there are one to M + 2 of them.
 """
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from qoex.errors import InvalidInputError
-from qoex.game.outcome import settle, user_utility
+from qoex.game.outcome import outcome_of, user_utility
 from qoex.game.provider import answer_feasible, check_rewards
 from qoex.game.solution import Solution, Status, Step
 from qoex.model.feasibility import require_feasible
 from qoex.model.market import FloatArray, Market
 
-# On the largest relative change of √R in a round. A reply is exact to about 1e-14. The slowest of
-# some thousand random markets took 305 rounds, a contraction of 0.91: 1e-11 is left to go there.
+# On the largest relative change of √R in a round. A response is exact to about 1e-14. The slowest
+# of some thousand random markets took 305 rounds, a contraction of 0.91: 1e-11 is left to go there.
 TOLERANCE = 1e-12
 MAX_ROUNDS = 2000
 
@@ -33,7 +33,7 @@ THRESHOLD_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class BestReply:
+class BestResponse:
     """The best that one user can do against the rewards of the others.
 
     Attributes:
@@ -49,8 +49,8 @@ class BestReply:
     marginal_gain: float
 
 
-def best_reply(market: Market, rewards: FloatArray, user: int) -> BestReply:
-    """Return the best reply of one user, all providers answering each trial exactly (eq. 10).
+def best_response(market: Market, rewards: FloatArray, user: int) -> BestResponse:
+    """Return the best response of one user, all providers answering each trial exactly (eq. 10).
 
     It is unique but for pairs without QoE, where any reward up to the threshold does as well.
 
@@ -66,11 +66,11 @@ def best_reply(market: Market, rewards: FloatArray, user: int) -> BestReply:
     require_feasible(market)
     if not 0 <= user < market.users:
         raise InvalidInputError(f"user is {user!r}; it must be an index below {market.users}")
-    game = ReplyRounds(market, check_rewards(market, rewards))
-    marginal_gain, utility = game.reply(user)
-    wanted = np.clip(game.root_reply**2, market.reward_min[user], market.reward_max[user])
+    game = ResponseRounds(market, check_rewards(market, rewards))
+    marginal_gain, utility = game.response(user)
+    wanted = np.clip(game.root_response**2, market.reward_min[user], market.reward_max[user])
     wanted = np.where(game.qoe > 0, wanted, market.reward_min[user])
-    return BestReply(
+    return BestResponse(
         rewards=np.where(market.present[:, user], wanted, 0.0),
         qoe=game.qoe,
         utility=utility,
@@ -81,7 +81,7 @@ def best_reply(market: Market, rewards: FloatArray, user: int) -> BestReply:
 def regret(market: Market, rewards: FloatArray) -> FloatArray:
     """Return what each user could gain by deviating alone (M, money; zero at an equilibrium).
 
-    The deviation is the best reply of this module: good as a stop rule, whereas a certificate
+    The deviation is the best response of this module: good as a stop rule, whereas a certificate
     must not rest on the solver's own code.
 
     Args:
@@ -96,12 +96,12 @@ def regret(market: Market, rewards: FloatArray) -> FloatArray:
     rewards = check_rewards(market, rewards)
     qoe = answer_feasible(market, rewards).qoe
     marginal = market.profit_factor / (1.0 + qoe.sum(axis=0))
-    game = ReplyRounds(market, rewards)
-    best = np.array([game.reply(m, float(marginal[m]))[1] for m in range(market.users)])
+    game = ResponseRounds(market, rewards)
+    best = np.array([game.response(m, float(marginal[m]))[1] for m in range(market.users)])
     return np.maximum(best - user_utility(market, rewards, qoe), 0.0)
 
 
-def best_reply_equilibrium(
+def best_response_equilibrium(
     market: Market,
     *,
     start: Solution | FloatArray | None = None,
@@ -109,7 +109,7 @@ def best_reply_equilibrium(
     max_rounds: int = MAX_ROUNDS,
     progress: Callable[[int, float], None] | None = None,
 ) -> Solution:
-    """Return the equilibrium that users reach by replying in turn, round after round.
+    """Return the equilibrium that users reach by responding in turn, round after round.
 
     A fixed point is an equilibrium (eq. 11) by definition. There may be many where a capacity is
     pinned or a reward ends exactly at its threshold, and the one found depends on the start;
@@ -138,7 +138,7 @@ def best_reply_equilibrium(
         rewards = np.broadcast_to(fully_served, market.work.shape)
     else:
         rewards = check_rewards(market, start.rewards if isinstance(start, Solution) else start)
-    game = ReplyRounds(market, np.clip(rewards, market.reward_min, market.reward_max))
+    game = ResponseRounds(market, np.clip(rewards, market.reward_min, market.reward_max))
     marginal = np.zeros(market.users)
     trace: list[Step] = []
     status = Status.STEP_LIMIT
@@ -149,11 +149,11 @@ def best_reply_equilibrium(
             progress(len(trace), change)
         if change <= tolerance:
             status = Status.CONVERGED
-    solution = settle(
+    solution = outcome_of(
         market,
         idle_at_least(market, game.root_rewards**2),
         status=status,
-        method="best-reply",
+        method="best-response",
         steps=len(trace),
         trace=trace,
     )
@@ -174,19 +174,19 @@ def idle_at_least(market: Market, rewards: FloatArray) -> FloatArray:
     return np.where(below, market.reward_min, rewards)
 
 
-class ReplyRounds:
+class ResponseRounds:
     """A market as the kernels see it, and the arrays they work in.
 
     Attributes:
         root_rewards: √R, N×M; a round moves it in place.
-        root_reply: √R of the last reply, N.
-        qoe: Q of the last reply, N, ms.
+        root_response: √R of the last response, N.
+        qoe: Q of the last response, N, ms.
     """
 
     def __init__(self, market: Market, rewards: FloatArray) -> None:
         providers, users = market.work.shape
         self.root_rewards = np.sqrt(rewards)
-        self.root_reply, self.qoe = np.empty(providers), np.empty(providers)
+        self.root_response, self.qoe = np.empty(providers), np.empty(providers)
         self._market = market
         self._demand = np.sqrt(market.work), np.sqrt(market.traffic), market.latency_budget
         self._supply = (
@@ -200,7 +200,7 @@ class ReplyRounds:
         # once: M + 2 pieces. The rest is room for events that rounding splits in two.
         pieces = np.empty((providers, 2 * users + 8, 3))
         counts, floor = np.zeros(providers, dtype=np.int64), np.zeros(users, dtype=np.bool_)
-        self._scratch: tuple[Any, ...] = pieces, counts, floor, self.root_reply, self.qoe
+        self._scratch: tuple[Any, ...] = pieces, counts, floor, self.root_response, self.qoe
 
     @property
     def rewards(self) -> FloatArray:
@@ -209,9 +209,9 @@ class ReplyRounds:
         inside = np.clip(self.root_rewards**2, market.reward_min, market.reward_max)
         return np.where(market.present, inside, 0.0)
 
-    def reply(self, user: int, marginal_gain: float = 0.0) -> tuple[float, float]:
-        """Fill in one user's best reply; return its marginal gain and its utility."""
-        from qoex.kernels.best_response import best_reply as reply_kernel
+    def response(self, user: int, marginal_gain: float = 0.0) -> tuple[float, float]:
+        """Fill in one user's best response; return its marginal gain and its utility."""
+        from qoex.kernels.best_response import best_response as reply_kernel
 
         marginal_gain, utility = reply_kernel(
             user,
@@ -227,14 +227,14 @@ class ReplyRounds:
         return float(marginal_gain), float(utility)
 
     def round(self, marginal: FloatArray) -> float:
-        """Let all users reply in turn; return the largest relative change of √R.
+        """Let all users respond in turn; return the largest relative change of √R.
 
         Marginal gains (M) are a warm start, and are brought up to date.
         """
-        from qoex.kernels.best_response import best_reply_round
+        from qoex.kernels.best_response import best_response_round
 
         return float(
-            best_reply_round(
+            best_response_round(
                 self.root_rewards,
                 *self._demand,
                 self._market.profit_factor,

@@ -32,7 +32,7 @@ def provider_utility(
     return utility
 
 
-def settle(
+def outcome_of(
     market: Market,
     rewards: FloatArray,
     *,

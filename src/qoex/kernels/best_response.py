@@ -1,4 +1,4 @@
-"""One user's exact best reply to the rewards of the others (upper level, one player).
+"""One user's exact best response to the rewards of the others (upper level, one player).
 
 Hold the others' rewards. As the user's own root reward u = √R rises at one provider, the provider's
 regime changes at finitely many points: a capacity begins to bind, another user drops to its floor.
@@ -7,8 +7,8 @@ In between the capacity prices are linear in u, so latency is H/u + e with const
     Q(u) = K − H/u,   K = κ − e.
 
 Over all pieces Q is increasing and concave, and (p − R)Q has one maximum (theory, section 4):
-on a piece it is where 2Ku³ = H(u² + p). The reply at every provider rises with p, so one equation
-in p, p(1 + ΣQ) = μ, settles the user.
+on a piece it is where 2Ku³ = H(u² + p). The response at every provider rises with p, so one
+equation in p, p(1 + ΣQ) = μ, settles the user.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def piece_reply(
 ) -> tuple[float, float]:
     """Return (u, Q) at one provider, the maximiser of (p − u²)Q(u) between the bounds.
 
-    Where no QoE is worth buying any reward up to the threshold is a best reply. √p is the one
-    that makes the reply continuous, without which users at their threshold chase each other.
+    Where no QoE is worth buying any reward up to the threshold is a best response. √p is the one
+    that makes the response continuous, without which users at their threshold chase each other.
     """
     if count == 0:
         return min(max(sqrt(p), low), high), 0.0
@@ -172,7 +172,7 @@ def piece_reply(
 
 
 @kernel
-def best_reply(
+def best_response(
     m: int,
     root_rewards: Floats,
     root_work: Floats,
@@ -189,10 +189,10 @@ def best_reply(
     pieces: Floats,
     counts: Integers,
     floor: Booleans,
-    reply: Floats,
+    response: Floats,
     qoe: Floats,
 ) -> tuple[float, float]:
-    """Fill reply (N, u = √R) and qoe (N); return p = μ/(1 + ΣQ) and the utility.
+    """Fill response (N, u = √R) and qoe (N); return p = μ/(1 + ΣQ) and the utility.
 
     p is a warm start (0: none). Scratch: pieces (N×rows×3), counts (N), floor (M).
     """
@@ -227,7 +227,7 @@ def best_reply(
         p = exp(log_p)
         gain = 1.0
         for n in range(providers):
-            reply[n], qoe[n] = piece_reply(p, low, high, counts[n], pieces[n])
+            response[n], qoe[n] = piece_reply(p, low, high, counts[n], pieces[n])
             gain += qoe[n]
         value = log_p + log(gain) - log_mu
         if abs(value) <= _LOG_TOLERANCE:
@@ -247,12 +247,12 @@ def best_reply(
         log_p = trial
     utility = mu * log(gain)
     for n in range(providers):
-        utility -= reply[n] * reply[n] * qoe[n]
+        utility -= response[n] * response[n] * qoe[n]
     return p, utility
 
 
 @kernel
-def best_reply_round(
+def best_response_round(
     root_rewards: Floats,
     root_work: Floats,
     root_traffic: Floats,
@@ -268,14 +268,14 @@ def best_reply_round(
     pieces: Floats,
     counts: Integers,
     floor: Booleans,
-    reply: Floats,
+    response: Floats,
     qoe: Floats,
 ) -> float:
-    """Let every user reply in turn (Gauss–Seidel); return the largest relative change of a root."""
+    """Let users respond in turn (Gauss–Seidel); return the largest relative change of a root."""
     providers, users = budget.shape
     largest = 0.0
     for m in range(users):
-        p, _ = best_reply(
+        p, _ = best_response(
             m,
             root_rewards,
             root_work,
@@ -292,14 +292,14 @@ def best_reply_round(
             pieces,
             counts,
             floor,
-            reply,
+            response,
             qoe,
         )
         marginal[m] = p
         for n in range(providers):
             if budget[n, m] > 0.0:
-                change = abs(reply[n] - root_rewards[n, m]) / max(reply[n], 1e-300)
+                change = abs(response[n] - root_rewards[n, m]) / max(response[n], 1e-300)
                 if change > largest:
                     largest = change
-                root_rewards[n, m] = reply[n]
+                root_rewards[n, m] = response[n]
     return largest

@@ -1,4 +1,4 @@
-"""How what users take answers to prices: derivatives of a group of users at their replies."""
+"""How what users take answers to prices: derivatives of a group of users at their responses."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _ROUNDING = 4e-16
 @vector_kernel
 def linearise(
     directions: Floats,
-    conduct: int,
+    behaviour: int,
     count: int,
     pairs: Floats,
     users: Floats,
     answers: Floats,
     own: Floats,
 ) -> None:
-    """Judge each user's reply, and fill how s answers to p and to the prices, and p to the prices.
+    """Judge each user's response; fill how s answers to p and the prices, and p to the prices.
 
     answers (CN × GROUP) becomes the derivative of ΣQ along each direction, p held, and RISE the
     factor that turns it into that of p. own (C×2×N) becomes the sums of √a ds and √b ds along the
@@ -58,7 +58,7 @@ def linearise(
         users[RISE + j] = 0.0
     for n in range(providers):
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
-        _differentiate(conduct == WELFARE, count, pair, users)
+        _differentiate(behaviour == WELFARE, count, pair, users)
         for c in range(directions.shape[0]):
             row = answers[(c * providers + n) * GROUP : (c * providers + n + 1) * GROUP]
             x = directions[c, 0, n]
@@ -72,15 +72,15 @@ def linearise(
                 ra = pair[ROOT_WORK + j]
                 rb = pair[ROOT_TRAFFIC + j]
                 height = ra * x + rb * y
-                pull = ra * (ra * by_work + rb * by_cross) + rb * rb * by_traffic
-                row[j] = pair[QOE_BY_HEIGHT + j] * height + pair[QOE_BY_PULL + j] * pull
+                impact = ra * (ra * by_work + rb * by_cross) + rb * rb * by_traffic
+                row[j] = pair[QOE_BY_HEIGHT + j] * height + pair[QOE_BY_PULL + j] * impact
             # Apart from what is stored: else whether arrays lie close would decide on the order.
             for j in range(count):
                 ra = pair[ROOT_WORK + j]
                 rb = pair[ROOT_TRAFFIC + j]
                 height = ra * x + rb * y
-                pull = ra * (ra * by_work + rb * by_cross) + rb * rb * by_traffic
-                change = pair[SERVED_BY_HEIGHT + j] * height + pair[SERVED_BY_PULL + j] * pull
+                impact = ra * (ra * by_work + rb * by_cross) + rb * rb * by_traffic
+                change = pair[SERVED_BY_HEIGHT + j] * height + pair[SERVED_BY_PULL + j] * impact
                 total_f += ra * change
                 total_b += rb * change
             own[c, 0, n] = total_f

@@ -74,8 +74,8 @@ def prepare(
     reward_max: Floats,
     x: Floats,
     y: Floats,
-    pull: Floats,
-    conduct: int,
+    impact: Floats,
+    behaviour: int,
     wanted: Floats,
     marginal: Floats,
     first: int,
@@ -89,7 +89,7 @@ def prepare(
     """
     providers = budget.shape[0]
     count = end - first
-    bounded = conduct != WELFARE  # a planner has no bounds on rewards
+    bounded = behaviour != WELFARE  # a planner has no bounds on rewards
     # Slices of single rows are contiguous to the compiler; those of whole tables are not.
     profits = profit_factor[first:end]
     lows = reward_min[first:end]
@@ -105,9 +105,9 @@ def prepare(
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
         xn = x[n]
         yn = y[n]
-        by_work = pull[0, n]
-        by_traffic = pull[1, n]
-        by_cross = pull[2, n]
+        by_work = impact[0, n]
+        by_traffic = impact[1, n]
+        by_cross = impact[2, n]
         a_row = work[n, first:end]
         b_row = traffic[n, first:end]
         k_row = budget[n, first:end]
@@ -126,7 +126,7 @@ def prepare(
             pair[OWN_PULL + j] = e
             pair[THRESHOLD + j] = h / k if k > 0.0 else np.inf
             users[BUDGETS + j] += k
-            # A pull that eats any gain leaves the cubic without a root.
+            # An impact that eats any gain leaves the cubic without a root.
             present = 1.0 if k > 0.0 else 0.0
             users[DOUBT + j] += present if e >= k else 0.0
     cold = 0.0
@@ -162,8 +162,8 @@ def prepare(
 def _guess_roots(wanted: Floats, marginal: Floats, pair: Floats, users: Floats) -> None:
     """Fill the roots of a pair, guessed for users of whom nothing is known.
 
-    Without a pull u = w√p and t = τ√p with τ = 2w³/(1 + w²); a polynomial in the fourth root of τ
-    gives w to 1.5 %.
+    Without an impact u = w√p and t = τ√p with τ = 2w³/(1 + w²); a polynomial in the fourth root of
+    τ gives w to 1.5 %.
     """
     for j in range(wanted.shape[0]):
         top = users[ROOT_MARGINAL + j]
@@ -176,7 +176,7 @@ def _guess_roots(wanted: Floats, marginal: Floats, pair: Floats, users: Floats) 
 
 @vector_kernel
 def improve(
-    conduct: int, most_steps: int, count: int, providers: int, pairs: Floats, users: Floats
+    behaviour: int, most_steps: int, count: int, providers: int, pairs: Floats, users: Floats
 ) -> None:
     """Take joint Newton steps until they are small, or there were too many."""
     for _ in range(most_steps):
@@ -185,14 +185,14 @@ def improve(
             users[RISE + j] = 0.0
         for n in range(providers):
             pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
-            if conduct == WELFARE:
+            if behaviour == WELFARE:
                 _linearise_planned(count, pair, users)
             else:
                 _linearise(count, pair, users)
         moving = _move_marginals(count, users)
         for n in range(providers):
             pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
-            moving += _move_roots(conduct, count, pair, users)
+            moving += _move_roots(behaviour, count, pair, users)
         if moving == 0.0:
             break
 
@@ -261,10 +261,10 @@ def _move_marginals(count: int, users: Floats) -> float:
 
 
 @vector_kernel
-def _move_roots(conduct: int, count: int, pair: Floats, users: Floats) -> float:
+def _move_roots(behaviour: int, count: int, pair: Floats, users: Floats) -> float:
     """Move every u of a pair inside [t, √p], and return how many moved too far to be done."""
     moving = 0.0
-    planned = conduct == WELFARE
+    planned = behaviour == WELFARE
     for j in range(count):
         u = pair[ROOT + j]
         top = users[ROOT_MARGINAL + j]

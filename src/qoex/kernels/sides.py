@@ -23,7 +23,7 @@ from qoex.kernels.joint import (
 )
 
 # What a byte per pair remembers between sweeps.
-COUNTED = 1  # the pair counts as at its floor in the users' pull
+COUNTED = 1  # the pair counts as at its floor in the users' impact
 LATEST = 2  # the latest sweep found it there
 CROSSED_ONCE = 4  # times the two differed when a sweep was accepted, in four bits
 CROSSED_MOST = 60

@@ -46,9 +46,9 @@ def sweep(
     reward_max: Floats,
     x: Floats,
     y: Floats,
-    pull: Floats,
+    impact: Floats,
     directions: Floats,
-    conduct: int,
+    behaviour: int,
     most_steps: int,
     first_block: int,
     last_block: int,
@@ -61,7 +61,7 @@ def sweep(
     crossing: Integers,
     alone: Integers,
 ) -> None:
-    """Let the users of some blocks reply to the prices.
+    """Let the users of some blocks response to the prices.
 
     Pair arrays are N×M, user arrays M long. directions is C×5×N; wanted, marginal and memory are
     warm starts and results. A row of sums per block holds use (2N), its derivatives (2N × CN, by
@@ -98,8 +98,8 @@ def sweep(
                 reward_max,
                 x,
                 y,
-                pull,
-                conduct,
+                impact,
+                behaviour,
                 wanted,
                 marginal,
                 first,
@@ -108,8 +108,8 @@ def sweep(
                 users,
             )
             if most_steps > 0:
-                joint.improve(conduct, most_steps, count, providers, pairs, users)
-                linearise(directions, conduct, count, pairs, users, answers, own)
+                joint.improve(behaviour, most_steps, count, providers, pairs, users)
+                linearise(directions, behaviour, count, pairs, users, answers, own)
             else:
                 for j in range(count):
                     users[DOUBT + j] = 1.0
@@ -121,14 +121,14 @@ def sweep(
                 _solve_alone(
                     x,
                     y,
-                    pull,
-                    conduct,
+                    impact,
+                    behaviour,
                     wanted[:, first:end],
                     marginal[first:end],
                     pairs,
                     users,
                 )
-                linearise(directions, conduct, count, pairs, users, answers, own)
+                linearise(directions, behaviour, count, pairs, users, answers, own)
             note_sides(
                 count,
                 providers,
@@ -158,8 +158,8 @@ def sweep(
 def _solve_alone(
     x: Floats,
     y: Floats,
-    pull: Floats,
-    conduct: int,
+    impact: Floats,
+    behaviour: int,
     wanted: Floats,
     marginal: Floats,
     pairs: Floats,
@@ -187,8 +187,8 @@ def _solve_alone(
             float(users[HIGH + j]),
             x,
             y,
-            pull,
-            conduct,
+            impact,
+            behaviour,
             column[3],
             float(marginal[j]),
             out,

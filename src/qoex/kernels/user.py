@@ -1,7 +1,7 @@
 """One user's own problem at given capacity prices.
 
-A user sees its provider n through five numbers: the capacity prices x and y, and the pull
-coefficients E = (E1, E2, E3), with which e = aE1 + bE2 + √(ab)E3 is the user's own pull on the
+A user sees its provider n through five numbers: the capacity prices x and y, and the impact
+coefficients E = (E1, E2, E3), with which e = aE1 + bE2 + √(ab)E3 is the user's own impact on the
 prices, e = √a dx/du + √b dy/du for u = √R. Write h = √a x + √b y, so that latency is h/u. At a
 given marginal gain p = μ/(1 + ΣQ) the first-order condition (p − R)Q′ = Q is one cubic in u:
 
@@ -62,7 +62,7 @@ def pair_reply(
     low: float,
     high: float,
     guess: float,
-    conduct: int,
+    behaviour: int,
     out: Floats,
 ) -> None:
     """Fill out with (v, s, ∂s/∂p, ∂s/∂h, ∂s/∂e, Q) of one pair at marginal gain p.
@@ -74,13 +74,13 @@ def pair_reply(
     dh = 0.0
     de = 0.0
     root_p = sqrt(p)
-    if conduct == WELFARE:
+    if behaviour == WELFARE:
         v = root_p
         dp = 0.5 / root_p
     elif root_p <= t:
         v = min(max(root_p, low), high)
     elif e >= budget:
-        # The user's own pull eats any gain: it stays where its QoE starts.
+        # The user's own impact eats any gain: it stays where its QoE starts.
         v = min(max(t, low), high)
     else:
         v = offer(p, h, e, budget, guess)
@@ -120,8 +120,8 @@ def user_reply(
     high: float,
     x: Floats,
     y: Floats,
-    pull: Floats,
-    conduct: int,
+    impact: Floats,
+    behaviour: int,
     wanted: Floats,
     p: float,
     out: Floats,
@@ -147,8 +147,8 @@ def user_reply(
                 ra = float(root_work[n, m])
                 rb = float(root_traffic[n, m])
                 h = ra * float(x[n]) + rb * float(y[n])
-                e = ra * ra * pull[0, n] + rb * rb * pull[1, n] + ra * rb * pull[2, n]
-                pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), conduct, out[n])
+                e = ra * ra * impact[0, n] + rb * rb * impact[1, n] + ra * rb * impact[2, n]
+                pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), behaviour, out[n])
                 wanted[n, m] = out[n, 0]
                 out[n, 6] = h
                 gain += float(out[n, 5])
@@ -175,10 +175,10 @@ def user_response(
     budget: Floats,
     x: Floats,
     y: Floats,
-    pull: Floats,
+    impact: Floats,
     low: float,
     high: float,
-    conduct: int,
+    behaviour: int,
     wanted: Floats,
     p: float,
     out: Floats,
@@ -197,8 +197,8 @@ def user_response(
             ra = float(root_work[n, m])
             rb = float(root_traffic[n, m])
             h = ra * float(x[n]) + rb * float(y[n])
-            e = ra * ra * pull[0, n] + rb * rb * pull[1, n] + ra * rb * pull[2, n]
-            pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), conduct, out[n])
+            e = ra * ra * impact[0, n] + rb * rb * impact[1, n] + ra * rb * impact[2, n]
+            pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), behaviour, out[n])
             out[n, 6] = h
             s = float(out[n, 1])
             gain += float(out[n, 5])

@@ -33,7 +33,7 @@ import numpy as np
 
 from qoex.errors import InvalidInputError
 from qoex.game.best_response import regret
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.provider import check_rewards
 from qoex.game.solution import Solution, Status, Step
 from qoex.model.feasibility import require_feasible
@@ -197,7 +197,7 @@ def dual_perturbation(
         ended = status is not Status.STEP_LIMIT or number == max_iterations
         if ended or number <= _FULL_TRACE or number >= _TRACE_RATIO * trace[-1].number:
             trace.append(Step(number, change))
-    return settle(
+    return outcome_of(
         market, rewards, status=status, method="dual-perturbation", steps=number, trace=trace
     )
 

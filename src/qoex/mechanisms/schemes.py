@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from qoex.equilibrium.evaluation import Conduct
+from qoex.equilibrium.evaluation import BehaviourModel
 from qoex.equilibrium.solver import solve, solve_prices
 from qoex.errors import InfeasibleMarketError, InvalidInputError, UnavailableSchemeError
-from qoex.game.outcome import provider_utility, settle, user_utility
+from qoex.game.outcome import outcome_of, provider_utility, user_utility
 from qoex.game.provider import capacity_state, check_rewards
 from qoex.game.solution import Solution, Status
 from qoex.model.feasibility import require_feasible
@@ -48,7 +48,7 @@ def proposed(market: Market) -> Solution:
     Raises:
         InfeasibleMarketError: a provider cannot serve all of its users.
     """
-    return solve_prices(market, Conduct.STRATEGIC, method="proposed")
+    return solve_prices(market, BehaviourModel.STRATEGIC, method="proposed")
 
 
 def ratio(market: Market, *, total: float = TOTAL_REWARD) -> Solution:
@@ -153,18 +153,18 @@ def welfare(market: Market) -> Solution:
     Raises:
         InfeasibleMarketError: a provider cannot serve all of its users.
     """
-    return solve_prices(market, Conduct.WELFARE, method="welfare")
+    return solve_prices(market, BehaviourModel.WELFARE, method="welfare")
 
 
 def price_taking(market: Market) -> Solution:
-    """Return the equilibrium of users who do not reckon with their own pull on capacity prices.
+    """Return the equilibrium of users who do not reckon with their own impact on capacity prices.
 
     It is the limit of a large market, where no user alone moves a price.
 
     Raises:
         InfeasibleMarketError: a provider cannot serve all of its users.
     """
-    return solve_prices(market, Conduct.PRICE_TAKING, method="price_taking")
+    return solve_prices(market, BehaviourModel.PRICE_TAKING, method="price_taking")
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -228,7 +228,7 @@ def _not_negative(name: str, value: float) -> None:
 def _fixed_rewards(market: Market, rewards: FloatArray, method: str) -> Solution:
     require_feasible(market)
     rewards = check_rewards(market, rewards)
-    return settle(market, rewards, status=Status.EXACT, method=method, steps=0)
+    return outcome_of(market, rewards, status=Status.EXACT, method=method, steps=0)
 
 
 _Resource = Literal["compute", "bandwidth"]

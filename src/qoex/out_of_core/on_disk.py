@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from qoex.equilibrium.population import Here, shard_borders
+from qoex.equilibrium.population import LocalShards, shard_borders
 from qoex.errors import InvalidInputError
 from qoex.files.parquet import Chunk, MarketDirectory
 from qoex.files.parquet.directory import memory_of_machine
@@ -40,7 +40,7 @@ def _borders(market: MarketDirectory, chunks: int | None, at_least: int) -> list
     if chunks is not None:
         return shard_borders(market.users, chunks)
     # Powers of two: then all blocks of a chunk make up one node of the tree by which sums are
-    # joined, and its reply is that node.
+    # joined, and its response is that node.
     size = 2 ** max(round(math.log2(_CHUNK_BYTES / _user_bytes(market) / BLOCK)), 0)
     while size > 1 and market.users <= (at_least - 1) * size * BLOCK:
         size //= 2
@@ -51,7 +51,7 @@ def _user_bytes(market: MarketDirectory) -> int:
     return 8 * (len(PAIR_FIELDS) * market.providers + len(USER_FIELDS))
 
 
-class OnDisk(Here):
+class OnDisk(LocalShards):
     """All users, on this machine's disk; of each pair some 8 + 8/N + 1 bytes are in memory.
 
     A chunk is read by the thread that needs it: reading ahead in another gained nothing where

@@ -1,4 +1,4 @@
-"""Some users of a stored market: what they do in a solution besides replying to prices."""
+"""Some users of a stored market: what they do in a solution besides responding to prices."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class StoredShard(Shard):
         demand, rewards = self._demand_and_rewards()
         return self._nodes(answer_sums(demand, rewards, prices))
 
-    def settle(
+    def outcome_of(
         self,
         prices: RootPrices,
         before: RootPrices,

@@ -12,7 +12,7 @@ import numpy as np
 from qoex.certificate.lines import price_lines
 from qoex.certificate.passes import FirstPass, merged
 from qoex.certificate.verdict import Verdict, conclude
-from qoex.equilibrium.evaluation import Conduct
+from qoex.equilibrium.evaluation import BehaviourModel
 from qoex.equilibrium.newton import Search
 from qoex.equilibrium.population import Hosts, Population
 from qoex.equilibrium.price_system import PriceSystem
@@ -43,9 +43,9 @@ _MOST_ROUNDS = 10
 _PASSES = {
     "floor_load": "reading the users",
     "every": "reading every so many users",
-    "sweep": "users reply",
+    "sweep": "users respond",
     "answer_sums": "providers answer",
-    "settle": "allocating",
+    "outcome_of": "allocating",
     "bound": "certifying",
 }
 
@@ -76,7 +76,7 @@ def solve_stored(
     """Return the canonical equilibrium of a stored market, certified.
 
     It is what :func:`qoex.solve` finds, to the last bit, but for markets in which
-    that has to start anew from rounds of best replies: these end as STALLED.
+    that has to start anew from rounds of best responses: these end as STALLED.
 
     Args:
         market: N providers × M users.
@@ -156,7 +156,7 @@ class _Solving:
         market, users = self._market, self._users
         load = FloorLoad(*users.floor_load())
         require_feasible(market, load)
-        system = PriceSystem(market, users, Conduct.STRATEGIC)
+        system = PriceSystem(market, users, BehaviourModel.STRATEGIC)
         sample = sample_of(system, market, load)
         search = Search(system, tolerance, max_sweeps, sample=sample)
         begun = sampled_start(system, sample, search.trace) if sample is not None else None
@@ -204,7 +204,7 @@ class _Solving:
                 if verdict.settled or not np.isfinite(lines.roots).all():
                     break
                 guess = lines.roots
-                again: list[Settled] = self._hosts.call("settle", prices, prices, guess)
+                again: list[Settled] = self._hosts.call("outcome_of", prices, prices, guess)
                 parts = [settled.first for settled in again]
         return verdict
 
@@ -240,7 +240,7 @@ class _Offers:
 
     def allocate(self, prices: RootPrices, before: RootPrices) -> FloatArray:
         guess = _reported(prices)
-        self.settled = self._hosts.call("settle", prices, before, guess, self._target)
+        self.settled = self._hosts.call("outcome_of", prices, before, guess, self._target)
         return self._joined(node for part in self.settled for node in part.sums)
 
     def _joined(self, nodes: Iterable[Node]) -> FloatArray:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qoex.equilibrium.evaluation import Conduct
+from qoex.equilibrium.evaluation import BehaviourModel
 from qoex.equilibrium.population import Population
 from qoex.equilibrium.price_system import PriceSystem
-from qoex.game.outcome import settle
+from qoex.game.outcome import outcome_of
 from qoex.game.solution import CapacityState, Regime, Solution
 from qoex.model.market import FloatArray, Market
 
@@ -35,7 +35,7 @@ class Parts(NamedTuple):
 def measure_parts(market: Market, solution: Solution) -> Parts:
     """Time the parts of a solve at its result (N×M)."""
     users = Population.of(market)
-    system = PriceSystem(market, users, Conduct.STRATEGIC)
+    system = PriceSystem(market, users, BehaviourModel.STRATEGIC)
     point = system.origin()
     point.floors = users.start(solution.rewards, solution.qoe)
     states = solution.compute_state, solution.bandwidth_state
@@ -49,7 +49,7 @@ def measure_parts(market: Market, solution: Solution) -> Parts:
     return Parts(
         sweep=_median(lambda: users.sweep(told)),
         settle=_median(
-            lambda: settle(
+            lambda: outcome_of(
                 market,
                 solution.rewards,
                 near=roots,

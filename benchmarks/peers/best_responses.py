@@ -1,4 +1,4 @@
-"""Best-reply iteration with SciPy: users reply in turn, each by a numerical optimiser.
+"""Best-response iteration with SciPy: users respond in turn, each by a numerical optimiser.
 
 The optimiser sees one user's utility and its gradient; who answers for the providers, the closed
 form or a conic solver, is a parameter.
@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from scipy.optimize import minimize
 
-from qoex.equilibrium.price_impact import pull
+from qoex.equilibrium.price_impact import impact
 from qoex.game.provider import answer_feasible
 from qoex.model.market import FloatArray, Market
 
@@ -101,20 +101,20 @@ class Conic:
 
 
 def prepare_closed_form(market: Market) -> Prepared:
-    """Prepare best replies with the closed form below; one reply is the warm-up."""
+    """Prepare best responses with the closed form below; one response is the warm-up."""
     response = ClosedForm(market)
-    _Rounds(market, response).reply(0)
+    _Rounds(market, response).response(0)
     return Prepared(lambda: _Rounds(market, response).outcome())
 
 
 def prepare_conic(market: Market) -> Prepared:
-    """Prepare best replies with Clarabel below; one answer of every provider is the warm-up."""
+    """Prepare best responses with Clarabel below; one answer of every provider is the warm-up."""
     response = Conic(market)
     return Prepared(lambda: _Rounds(market, response).outcome())
 
 
 class _Rounds:
-    """One run: the rewards, and users that reply to them in turn."""
+    """One run: the rewards, and users that respond to them in turn."""
 
     def __init__(self, market: Market, response: Response) -> None:
         self._market, self._response = market, response
@@ -130,15 +130,15 @@ class _Rounds:
             rounds += 1
             before = self.rewards.copy()
             for m in range(self._market.users):
-                self.reply(m)
+                self.response(m)
             if np.abs(np.log(self.rewards / before)).max() <= self._response.tolerance:
                 failure = ""
         self._response.answer(self.rewards)
         compute, bandwidth = self._response.allocation() or (None, None)
         return Outcome(self.rewards, rounds, failure, compute, bandwidth)
 
-    def reply(self, m: int) -> None:
-        """Replace user m's rewards by its best reply, R_min where it buys nothing."""
+    def response(self, m: int) -> None:
+        """Replace user m's rewards by its best response, R_min where it buys nothing."""
         market, budget = self._market, self._market.latency_budget[:, m]
         low, high = self._bounds[0][m], self._bounds[1][m]
         self._response.answer(self.rewards)
@@ -189,7 +189,7 @@ class _Rounds:
         height = self._root_work * x[:, None] + self._root_traffic * y[:, None]
         floor = root * market.latency_budget <= height
         weight = floor / market.latency_budget
-        terms = pull(
+        terms = impact(
             (self._response.prices[0] > market.compute_cost * (1.0 + _DEAR)).astype(np.float64),
             (self._response.prices[1] > market.bandwidth_cost * (1.0 + _DEAR)).astype(np.float64),
             market.compute_capacity - (weight * market.work).sum(axis=1),

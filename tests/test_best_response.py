@@ -1,4 +1,4 @@
-"""Best replies against brute force, and the equilibrium by replies against the one by prices."""
+"""Best responses against brute force, and their equilibrium against the one by prices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from markets import FAMILIES, Family, random_market
 from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
-from qoex.game.best_response import BestReply, best_reply, best_reply_equilibrium, regret
+from qoex.game.best_response import BestResponse, best_response, best_response_equilibrium, regret
 from qoex.game.provider import answer_rewards
 from qoex.game.solution import Regime, Solution, Status
 from qoex.model.market import BoolArray, FloatArray, Market
@@ -19,7 +19,7 @@ from qoex.scenario.sampling import sample_scenario
 
 # Sums over users and the search for p leave a few hundred roundings, of numbers up to a thousand.
 UTILITY_TOLERANCE = 1e-11
-# Replying in turn ends when rewards hold to about 1e-11; QoE is up to 1500 ms.
+# Responding in turn ends when rewards hold to about 1e-11; QoE is up to 1500 ms.
 QOE_TOLERANCE = 1e-8
 # A reward this near its threshold is there, not by chance.
 AT_THRESHOLD = 1e-7
@@ -68,40 +68,42 @@ def cases(family: Family, count: int) -> list[tuple[Market, FloatArray, int]]:
     for k in range(count):
         providers, users = ((1, 3), (2, 5), (3, 4), (2, 6))[k % 4]
         market = random_market(rng, providers, users, family)
-        rewards = best_reply_equilibrium(market).rewards
+        rewards = best_response_equilibrium(market).rewards
         if k % 2:
             rewards = rewards * 10.0 ** rng.uniform(-0.7, 0.7, rewards.shape)
         found.append((market, rewards, k % users))
     return found
 
 
-def with_reply(rewards: FloatArray, user: int, reply: BestReply) -> FloatArray:
-    replied = np.array(rewards)
-    replied[:, user] = reply.rewards
-    return replied
+def with_reply(rewards: FloatArray, user: int, response: BestResponse) -> FloatArray:
+    responded = np.array(rewards)
+    responded[:, user] = response.rewards
+    return responded
 
 
 def check_against_brute_force(market: Market, rewards: FloatArray, user: int) -> None:
-    reply = best_reply(market, rewards, user)
-    replied = with_reply(rewards, user, reply)
+    response = best_response(market, rewards, user)
+    responded = with_reply(rewards, user, response)
     scale = float(market.profit_factor[user])
-    assert reply.utility == pytest.approx(
-        utility_at(market, replied, user), abs=UTILITY_TOLERANCE * scale
+    assert response.utility == pytest.approx(
+        utility_at(market, responded, user), abs=UTILITY_TOLERANCE * scale
     )
-    np.testing.assert_allclose(answer_rewards(market, replied).qoe[:, user], reply.qoe, atol=1e-9)
-    assert reply.marginal_gain * (1 + reply.qoe.sum()) == pytest.approx(scale, rel=1e-12)
-    assert (reply.rewards[market.present[:, user]] >= market.reward_min[user]).all()
-    assert (reply.rewards <= market.reward_max[user]).all()
+    np.testing.assert_allclose(
+        answer_rewards(market, responded).qoe[:, user], response.qoe, atol=1e-9
+    )
+    assert response.marginal_gain * (1 + response.qoe.sum()) == pytest.approx(scale, rel=1e-12)
+    assert (response.rewards[market.present[:, user]] >= market.reward_min[user]).all()
+    assert (response.rewards <= market.reward_max[user]).all()
     utility, grid_rewards = brute_force(market, rewards, user)
-    assert utility <= reply.utility + UTILITY_TOLERANCE * scale
+    assert utility <= response.utility + UTILITY_TOLERANCE * scale
     # The last grids are so fine that only a wrong maximum falls short of theirs.
-    assert utility == pytest.approx(reply.utility, abs=1e-8 * scale)
-    bought = reply.qoe > 1e-3
-    np.testing.assert_allclose(grid_rewards[bought], reply.rewards[bought], rtol=2e-4)
+    assert utility == pytest.approx(response.utility, abs=1e-8 * scale)
+    bought = response.qoe > 1e-3
+    np.testing.assert_allclose(grid_rewards[bought], response.rewards[bought], rtol=2e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_deviation_beats_the_best_reply(family: Family) -> None:
+def test_no_deviation_beats_the_best_response(family: Family) -> None:
     for market, rewards, user in cases(family, 8):
         check_against_brute_force(market, rewards, user)
 
@@ -119,9 +121,9 @@ def test_the_cases_meet_every_kind_of_answer() -> None:
     met = set()
     for family in FAMILIES:
         for market, rewards, user in cases(family, 8):
-            reply = best_reply(market, rewards, user)
-            replied = with_reply(rewards, user, reply)
-            answer = answer_rewards(market, replied)
+            response = best_response(market, rewards, user)
+            responded = with_reply(rewards, user, response)
+            answer = answer_rewards(market, responded)
             for price, cost, use, capacity in (
                 (
                     answer.compute_price,
@@ -146,7 +148,7 @@ def test_the_cases_meet_every_kind_of_answer() -> None:
             met |= {"others at the floor"} if at_floor[:, others].any() else set()
             met |= {"buys nothing"} if at_floor[:, user].any() else set()
             met |= {"absent"} if not market.present[:, user].all() else set()
-            bought = reply.rewards[reply.qoe > 0]
+            bought = response.rewards[response.qoe > 0]
             met |= {"at R_min"} if (bought == market.reward_min[user]).any() else set()
             met |= {"at R_max"} if (bought == market.reward_max[user]).any() else set()
     assert met == {
@@ -169,7 +171,7 @@ def test_absent_pairs_and_unbought_qoe_have_no_arbitrary_reward() -> None:
         profit_factor=[100.0, 1e-5, 100.0], reward_min=[1e-6, 2e-6, 3e-6]
     )
     rewards = np.ones((2, 3))
-    first, second, third = (best_reply(market, rewards, m) for m in range(3))
+    first, second, third = (best_response(market, rewards, m) for m in range(3))
     assert first.rewards[0] == 0.0
     assert first.rewards[1] > 1e-6
     np.testing.assert_array_equal(second.rewards, [2e-6, 2e-6])
@@ -178,12 +180,12 @@ def test_absent_pairs_and_unbought_qoe_have_no_arbitrary_reward() -> None:
     assert third.marginal_gain == pytest.approx(100.0)
 
 
-def test_own_rewards_do_not_matter_to_a_best_reply() -> None:
+def test_own_rewards_do_not_matter_to_a_best_response() -> None:
     market, rewards, user = cases("binding", 2)[1]
     changed = np.array(rewards)
     changed[:, user] *= 3.0
     np.testing.assert_array_equal(
-        best_reply(market, changed, user).rewards, best_reply(market, rewards, user).rewards
+        best_response(market, changed, user).rewards, best_response(market, rewards, user).rewards
     )
 
 
@@ -192,28 +194,28 @@ def test_refusals() -> None:
     rewards = np.ones((2, 3))
     for user in (-1, 3):
         with pytest.raises(InvalidInputError, match="below 3"):
-            best_reply(market, rewards, user)
+            best_response(market, rewards, user)
     with pytest.raises(InvalidInputError, match="not negative"):
-        best_reply(market, -rewards, 0)
+        best_response(market, -rewards, 0)
     with pytest.raises(InvalidInputError, match="shape"):
         regret(market, np.ones((2, 2)))
     with pytest.raises(InvalidInputError, match="finite"):
-        best_reply_equilibrium(market, start=np.full((2, 3), np.nan))
+        best_response_equilibrium(market, start=np.full((2, 3), np.nan))
     short = market.replace(compute_capacity=market.compute_capacity * 1e-6)
     with pytest.raises(InfeasibleMarketError):
-        best_reply(short, rewards, 0)
+        best_response(short, rewards, 0)
     with pytest.raises(InfeasibleMarketError):
         regret(short, rewards)
     with pytest.raises(InfeasibleMarketError):
-        best_reply_equilibrium(short)
+        best_response_equilibrium(short)
 
 
-def test_regret_is_what_the_best_reply_gains() -> None:
+def test_regret_is_what_the_best_response_gains() -> None:
     for market, rewards, _ in cases("any", 4):
         gains = regret(market, rewards)
         assert gains.shape == (market.users,)
         for m in range(market.users):
-            gain = best_reply(market, rewards, m).utility - utility_at(market, rewards, m)
+            gain = best_response(market, rewards, m).utility - utility_at(market, rewards, m)
             assert gains[m] == pytest.approx(
                 max(gain, 0.0), abs=UTILITY_TOLERANCE * market.profit_factor[m]
             )
@@ -241,20 +243,20 @@ def test_replies_and_prices_find_the_same_equilibrium(family: Family) -> None:
     compared = 0
     for k in range(12):
         market = random_market(rng, *((1, 3), (2, 5), (3, 7), (4, 12))[k % 4], family)
-        by_replies = best_reply_equilibrium(market)
-        assert by_replies.status is Status.CONVERGED
-        assert (regret(market, by_replies.rewards) <= 1e-11 * market.profit_factor).all()
+        by_responses = best_response_equilibrium(market)
+        assert by_responses.status is Status.CONVERGED
+        assert (regret(market, by_responses.rewards) <= 1e-11 * market.profit_factor).all()
         by_prices = solve(market)
         assert by_prices.status is Status.CONVERGED
-        if on_a_kink(market, by_replies):
+        if on_a_kink(market, by_responses):
             continue
         compared += 1
-        np.testing.assert_allclose(by_replies.qoe, by_prices.qoe, rtol=0, atol=QOE_TOLERANCE)
+        np.testing.assert_allclose(by_responses.qoe, by_prices.qoe, rtol=0, atol=QOE_TOLERANCE)
         bought = by_prices.qoe > 0
         np.testing.assert_allclose(
-            by_replies.rewards[bought], by_prices.rewards[bought], rtol=QOE_TOLERANCE
+            by_responses.rewards[bought], by_prices.rewards[bought], rtol=QOE_TOLERANCE
         )
-        assert (by_replies.rewards[~bought & market.present] <= market.reward_max.max()).all()
+        assert (by_responses.rewards[~bought & market.present] <= market.reward_max.max()).all()
     assert compared >= (0 if family == "pinned" else 6)
 
 
@@ -264,7 +266,7 @@ def test_a_pair_at_its_threshold_keeps_its_reward() -> None:
     changed = 0
     for _ in range(12):
         market = random_market(rng, 3, 7, "tight")
-        solution = best_reply_equilibrium(market)
+        solution = best_response_equilibrium(market)
         marginal = marginal_pairs(market, solution)
         if not marginal.any():
             continue
@@ -276,7 +278,7 @@ def test_a_pair_at_its_threshold_keeps_its_reward() -> None:
 
 def test_unbought_pairs_report_the_least_reward() -> None:
     market = random_market(np.random.default_rng(7), 3, 8, "tight")
-    solution = best_reply_equilibrium(market)
+    solution = best_response_equilibrium(market)
     idle = (solution.qoe == 0) & ~marginal_pairs(market, solution)
     assert idle.any()
     np.testing.assert_array_equal(solution.rewards[idle], 1e-6)
@@ -284,32 +286,32 @@ def test_unbought_pairs_report_the_least_reward() -> None:
 
 def test_identical_users_end_alike() -> None:
     market = random_market(np.random.default_rng(8), 2, 5, "identical")
-    rewards = best_reply_equilibrium(market).rewards
+    rewards = best_response_equilibrium(market).rewards
     np.testing.assert_allclose(rewards, rewards[:, :1] * np.ones(5), rtol=1e-9)
 
 
 def test_every_start_ends_at_the_same_equilibrium() -> None:
     rng = np.random.default_rng(9)
     market = random_market(rng, 2, 6, "binding")
-    first = best_reply_equilibrium(market)
+    first = best_response_equilibrium(market)
     assert not on_a_kink(market, first)
     for _ in range(4):
         start = 10.0 ** rng.uniform(-6, 2, (2, 6))
-        again = best_reply_equilibrium(market, start=start)
+        again = best_response_equilibrium(market, start=start)
         np.testing.assert_allclose(again.qoe, first.qoe, rtol=0, atol=QOE_TOLERANCE)
-    warm = best_reply_equilibrium(market, start=first)
+    warm = best_response_equilibrium(market, start=first)
     assert warm.steps <= 2 < first.steps
 
 
 def test_the_round_limit_is_no_success() -> None:
     market = random_market(np.random.default_rng(10), 2, 6, "binding")
     calls: list[tuple[int, float]] = []
-    solution = best_reply_equilibrium(
+    solution = best_response_equilibrium(
         market, max_rounds=3, progress=lambda number, change: calls.append((number, change))
     )
     assert solution.status is Status.STEP_LIMIT
     assert not solution.status.ok
-    assert (solution.method, solution.steps) == ("best-reply", 3)
+    assert (solution.method, solution.steps) == ("best-response", 3)
     assert [(step.number, step.residual) for step in solution.trace] == calls
     assert all(change > 0 for _, change in calls)
 
@@ -318,7 +320,7 @@ def test_overflow_is_no_success() -> None:
     market = random_market(np.random.default_rng(11), 1, 2)
     market = market.replace(profit_factor=[1e308, 1e308], reward_max=[1e308, 1e308])
     with np.errstate(all="ignore"):
-        assert best_reply_equilibrium(market).status is Status.NOT_FINITE
+        assert best_response_equilibrium(market).status is Status.NOT_FINITE
 
 
 def test_interpreted_kernels_give_the_same_numbers() -> None:
@@ -329,9 +331,9 @@ from qoex.kernels import interpret
 interpret()
 import numpy as np
 from markets import random_market
-from qoex.game.best_response import best_reply_equilibrium
+from qoex.game.best_response import best_response_equilibrium
 market = random_market(np.random.default_rng(12), 2, 3, "tight")
-print(best_reply_equilibrium(market).rewards.tolist(), "numba" in sys.modules)
+print(best_response_equilibrium(market).rewards.tolist(), "numba" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", program, __file__.rpartition("/")[0]],
@@ -339,7 +341,7 @@ print(best_reply_equilibrium(market).rewards.tolist(), "numba" in sys.modules)
         text=True,
         check=True,
     )
-    compiled = best_reply_equilibrium(random_market(np.random.default_rng(12), 2, 3, "tight"))
+    compiled = best_response_equilibrium(random_market(np.random.default_rng(12), 2, 3, "tight"))
     numbers, _, loaded = done.stdout.strip().rpartition(" ")
     assert loaded == "False"
     np.testing.assert_allclose(np.array(eval(numbers)), compiled.rewards, rtol=1e-10)
@@ -350,6 +352,6 @@ def test_replies_rest_at_an_equilibrium_with_idle_pairs() -> None:
     market = sample_scenario(5, 25, np.random.default_rng(6), feasible=True).market()
     start = solve(market)
     assert (start.qoe[market.present] == 0).any()
-    again = best_reply_equilibrium(market, start=start, max_rounds=20)
+    again = best_response_equilibrium(market, start=start, max_rounds=20)
     assert again.status is Status.CONVERGED
     np.testing.assert_allclose(again.qoe, start.qoe, atol=1e-9)

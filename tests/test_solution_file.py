@@ -86,7 +86,7 @@ FIRST_FORM = {
 }
 
 
-@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("status", FIRST_FORM)
 def test_a_file_of_the_first_form_is_read(
     market: Market, solution: Solution, certificate: Certificate, tmp_path: Path, status: Status
 ) -> None:

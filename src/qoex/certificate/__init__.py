@@ -13,7 +13,7 @@ as small as rounding (:mod:`qoex.certificate.large`). Markets in chunks are judg
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from qoex.certificate.deviation import LEAST_SCALE, Deviations, best_deviations
 from qoex.certificate.words import Findings, sentence
 from qoex.errors import InvalidInputError
 from qoex.game.solution import Regime, Solution
+from qoex.model.feasibility import regret_resolution
 from qoex.model.market import BoolArray, FloatArray, Market
 
-__all__ = ["CERTIFIED", "Certificate", "KktResiduals", "certify"]
+__all__ = ["CERTIFIED", "Certificate", "KktResiduals", "certify", "judged"]
 
 # What an exact equilibrium has to reach: rounding leaves some 1e-13, a solver that stops early far
 # more than this.
@@ -60,6 +61,8 @@ class Certificate:
             utility to μ, a provider's to what it could be paid at most plus its costs).
         outside_bounds: largest share of a bound by which a reward misses it; zero if none does.
         worst_user: name of the user with the largest regret.
+        resolution: relative regret that rounding alone explains; larger than the tolerances in use
+            only where capacities hardly exceed the least ones.
         unique: whether no other equilibrium is near by; None if nobody looked, or if that was not
             determined (:mod:`qoex.equilibrium.multiplicity`).
         witness: another equilibrium, where one was found.
@@ -81,6 +84,7 @@ class Certificate:
     consistency: float
     outside_bounds: float
     worst_user: str
+    resolution: float = 0.0
     unique: bool | None = None
     witness: Solution | None = None
     bounded: BoolArray | None = None
@@ -99,10 +103,13 @@ class Certificate:
         return self.regret / self.utility_scale
 
     def holds(self, tolerance: float = CERTIFIED) -> bool:
-        """Whether the solution is an equilibrium to this relative tolerance; never if NaN."""
+        """Whether the solution is an equilibrium to this relative tolerance; never if NaN.
+
+        A regret within ``resolution`` is none.
+        """
         # Each comparison is false for NaN.
         return (
-            self.relative_regret <= tolerance
+            self.relative_regret <= max(tolerance, self.resolution)
             and self.kkt_residual <= tolerance
             and self.consistency <= tolerance
             and self.outside_bounds <= tolerance
@@ -177,7 +184,13 @@ def certify(
         consistency=consistency,
         outside_bounds=outside_bounds,
         worst_user=market.user_names[int(np.argmax(regret))],
+        resolution=regret_resolution(market),
     )
+
+
+def judged(solution: Solution, certificate: Certificate, tolerance: float = CERTIFIED) -> Solution:
+    """Return the solution, whose status claims convergence only where the certificate holds."""
+    return replace(solution, status=solution.status.judged(certificate.holds(tolerance)))
 
 
 def _certify_large(
@@ -204,6 +217,7 @@ def _certify_large(
         consistency=verdict.consistency,
         outside_bounds=verdict.outside_bounds,
         worst_user=market.user_names[verdict.worst_user],
+        resolution=regret_resolution(market),
         bounded=judgement.bounded,
     )
 

@@ -37,8 +37,8 @@ from qoex.text.numbers import counted
 if TYPE_CHECKING:
     from qoex.game.solution import Solution
 
-# Looser than the 1e-9 of our own solutions, for another program may have stopped earlier.
-VERIFY_TOLERANCE = 1e-6
+# That of qoex.certificate.CERTIFIED, which is slow to import.
+VERIFY_TOLERANCE = 1e-9
 
 
 class AdmitBy(StrEnum):
@@ -96,6 +96,7 @@ def solve(
     out: Out = None,
 ) -> None:
     """Find the equilibrium of a market and certify it."""
+    from qoex.certificate import judged
     from qoex.cli.render import certificate_lines, dropped_lines, solution_view
     from qoex.files.solution_json import solution_data
 
@@ -127,6 +128,7 @@ def solve(
         raise QoexError(f"{reason}: --admit count drops the fewest") from None
     remarks += solution.notes
     certificate = certificate_of(market, solution)
+    solution = judged(solution, certificate)
     if json is None or put_json(json, solution_data(market, solution, certificate, dropped)):
         heading = f"{_size(market)}, {solution.method}, {counted(solution.steps, 'step')}"
         tables = solution_view(market, solution, certificate, width=width(), everything=everything)
@@ -187,7 +189,7 @@ def explain(
     user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")],
 ) -> None:
     """Say in plain sentences what the equilibrium means to one user."""
-    from qoex.certificate import certify
+    from qoex.certificate import certify, judged
     from qoex.certificate.explanation import explain_user
 
     market = read_market(market_file)
@@ -196,6 +198,7 @@ def explain(
     solution = solve_by(Method.CAPACITY_PRICES, market)
     with busy("certifying") as progress:
         certificate = certify(market, solution, progress=progress.share)
+    _require_solved(judged(solution, certificate))
     paragraphs = explain_user(market, solution, certificate, index)
     show("\n\n".join(paragraphs).split("\n"))
     _require_solved(solution)

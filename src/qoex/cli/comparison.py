@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qoex.certificate import certify, judged
 from qoex.cli.render import Column, View, table
 from qoex.errors import QoexError
 from qoex.game.metrics import Metrics, price_of_anarchy, score
@@ -59,7 +60,8 @@ def run_all(
     ends: dict[str, Solution | QoexError] = {}
     for name, call in calls:
         try:
-            ends[name] = call()
+            end = call()
+            ends[name] = judged(end, certify(market, end)) if name == "proposed" else end
         except QoexError as error:
             ends[name] = error
         if progress is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qoex.certificate import certify
+from qoex.certificate import certify, judged
 from qoex.errors import (
     InfeasibleMarketError,
     InvalidInputError,
@@ -87,9 +87,18 @@ def measure(market: Market, tokens: Tokens | None, case: SchemeCase) -> Row:
     try:
         solution = schemes.run(case.scheme, market, tokens, **case.options)
         row["status"], row["steps"] = solution.status.name, solution.steps
+        judgement: Row = {}
+        if case.scheme in _CERTIFIED and solution.status.ok:
+            certificate = certify(market, solution)
+            solution = judged(solution, certificate)
+            row["status"] = solution.status.name
+            judgement = {
+                "regret_relative": float(certificate.relative_regret),
+                "certified": certificate.holds(),
+            }
         if not solution.status.ok:
-            return row | {"outcome": "unsolved", "reason": solution.status.sentence}
-        return row | {"outcome": "solved", **_numbers(market, solution, case.scheme)}
+            return row | judgement | {"outcome": "unsolved", "reason": solution.status.sentence}
+        return row | judgement | {"outcome": "solved", **_numbers(market, solution)}
     except InfeasibleMarketError as error:
         return row | {"outcome": "infeasible", "reason": str(error)}
     except UnavailableSchemeError as error:
@@ -105,7 +114,7 @@ def failed(error: Exception) -> Row:
     return dict.fromkeys(MEASURED) | {"outcome": "failed", "reason": reason}
 
 
-def _numbers(market: Market, solution: Solution, scheme: str) -> Row:
+def _numbers(market: Market, solution: Solution) -> Row:
     numbers: dict[str, Any] = asdict(score(market, solution))
     for resource in ("compute", "bandwidth"):
         regimes = getattr(solution, f"{resource}_state").regime
@@ -120,8 +129,4 @@ def _numbers(market: Market, solution: Solution, scheme: str) -> Row:
         numbers["first_payment"] = float(payment[0, 0])
         numbers["first_user_utility"] = float(solution.user_utility[0])
         numbers["first_provider_utility"] = float(solution.provider_utility[0])
-    if scheme in _CERTIFIED:
-        certificate = certify(market, solution)
-        numbers["regret_relative"] = float(certificate.relative_regret)
-        numbers["certified"] = certificate.holds()
     return numbers

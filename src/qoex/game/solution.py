@@ -18,11 +18,16 @@ class Status(StrEnum):
     STEP_LIMIT = "step_limit"
     STALLED = "stalled"
     NOT_FINITE = "not_finite"
+    NOT_CERTIFIED = "not_certified"
 
     @property
     def ok(self) -> bool:
         """Whether the method did what it promises; a limit or a NaN is never a success."""
         return self in (Status.CONVERGED, Status.EXACT, Status.OWN_RULE)
+
+    def judged(self, holds: bool) -> Status:
+        """Return the status once a certificate holds or does not: none claims what it refutes."""
+        return Status.NOT_CERTIFIED if self is Status.CONVERGED and not holds else self
 
     @property
     def sentence(self) -> str:
@@ -44,6 +49,9 @@ _SENTENCES = {
         "Not solved: no step improves the conditions any further, and they do not hold."
     ),
     Status.NOT_FINITE: "Not solved: a number that is not finite appeared.",
+    Status.NOT_CERTIFIED: (
+        "Not solved: the method's own conditions hold, but the certificate finds no equilibrium."
+    ),
 }
 
 

@@ -17,6 +17,10 @@ from qoex.model.market import BoolArray, FloatArray, Market
 # finite price exists in double precision, so it counts as one that cannot serve its users.
 CAPACITY_MARGIN = 1e-9
 
+# Doubles hold a capacity to 1e-16, and its room beyond the least one, a share ε of it, to 1e-16/ε.
+# In 400 random markets with ε of 1e-8 to 1e-5 the regret was within that; the rest is margin.
+_ROUNDING = 4.0 * float(np.finfo(np.float64).eps)
+
 
 class Demands(Protocol):
     """What floors follow from: a market, or the users of one part of it."""
@@ -92,6 +96,16 @@ def capacity_factor(market: Market) -> FloatArray:
     """
     load = FloorLoad(*(term.sum(axis=1) for term in floor_terms(market)))
     return least_factor(load, market.compute_capacity, market.bandwidth_capacity)
+
+
+def regret_resolution(market: Market) -> float:
+    """Return the relative regret that no arithmetic on doubles can tell from none, dimensionless.
+
+    It is far below 1e-12 but where capacities hardly exceed the least ones: utilities are known no
+    better than the room that these leave.
+    """
+    room = 1.0 - float(capacity_factor(market).max())
+    return _ROUNDING / room if room > 0.0 else 0.0
 
 
 def least_factor(

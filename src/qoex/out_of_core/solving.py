@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qoex.certificate import CERTIFIED
 from qoex.certificate.lines import price_lines
 from qoex.certificate.passes import FirstPass, merged
 from qoex.certificate.verdict import Verdict, conclude
@@ -176,7 +177,7 @@ class _Solving:
         )
         worst = verdict.worst_user
         return StoredSolution(
-            status=status,
+            status=status.judged(verdict.holds(CERTIFIED)),
             steps=system.sweeps,
             passes=self._hosts.passes,
             compute_state=compute,

@@ -55,7 +55,7 @@ MAX_SWEEPS = 2000
 _NEAR = 1e-4
 # Of the path from the least capacities, a step of which takes M² operations.
 _LARGEST_USERS = 400
-# Markets of a usual kind take some 20 sweeps, and of 2,000 random ones with 1e-4 of room or more none
+# Usual markets take some 20 sweeps, and of 2,000 random ones with 1e-4 of room or more none
 # took 280: what has not converged after this many is tried along the path of near_least.
 _PATIENCE = 300
 

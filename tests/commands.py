@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,14 @@ from qoex.scenario.sampling import sample_scenario
 
 def qoex_command(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(item) for item in arguments], env={"COLUMNS": "80"})
+
+
+def refusal(*arguments: object) -> str:
+    """The one line on stderr of a command that cannot use its input."""
+    result = qoex_command(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch(r"error: [^\n]*\n", result.stderr)
+    return result.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 def sampled(providers: int, users: int, seed: int = 1) -> Market:

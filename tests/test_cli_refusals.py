@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from functools import partial
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import crowded_market, qoex_command, sampled, small_market
+from commands import crowded_market, qoex_command, refusal, sampled, small_market
 from qoex.equilibrium.solver import solve
 from qoex.files.market_files import read_market, write_market
 from qoex.model.market import Market
@@ -34,14 +33,6 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture
 def crowded(tmp_path: Path) -> Path:
     return crowded_market(tmp_path)
-
-
-def refusal(*arguments: object) -> str:
-    """The one line on stderr of a command that cannot use its input."""
-    result = qoex_command(*arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert re.fullmatch(r"error: [^\n]*\n", result.stderr)
-    return result.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 def test_a_market_that_cannot_be_served_is_told_in_one_line(crowded: Path) -> None:

@@ -19,6 +19,8 @@ import typer
 from qoex import __version__
 from qoex.cli.bench import BenchCommand, bench
 from qoex.cli.experiments import sweep
+from qoex.cli.fit import fit
+from qoex.cli.import_trace import import_trace
 from qoex.cli.infer import infer
 from qoex.cli.replay import replay
 from qoex.cli.reproduction import reproduce
@@ -240,6 +242,8 @@ app.command()(sample)
 app.command()(reproduce)
 app.command()(sweep)
 app.command()(infer)
+app.command()(fit)
+app.command()(import_trace)
 app.command(cls=BenchCommand)(bench)
 app.command()(replay)
 app.add_typer(token, name="token")

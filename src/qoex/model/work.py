@@ -134,6 +134,8 @@ def fit_quadratic(
     latency: ArrayLike,
     compute: ArrayLike = 1.0,
     performance_gap: ArrayLike | None = None,
+    *,
+    relative: bool = False,
 ) -> WorkFit:
     """Fit ξ of ``QuadraticWork`` by least squares on the work, latency × compute.
 
@@ -144,6 +146,8 @@ def fit_quadratic(
         compute: compute allotted to each row, TFLOPS (one number for all, or one per row).
         performance_gap: θ̂ of each row (or one for all); without it the accuracy cost counts as
             one, so that the coefficients are the work of a request as measured.
+        relative: let every row's relative error count alike, and not its error in TFLOPS·ms, by
+            which long requests outweigh all others.
 
     Raises:
         InvalidInputError: a value that cannot be, rows of unequal number, too few of them, or
@@ -151,9 +155,9 @@ def fit_quadratic(
 
     """
     design, work = _measured(input_tokens, output_tokens, latency, compute, performance_gap)
-    coefficients = _non_negative_least_squares(design[:, [3]], work)
+    coefficients = non_negative_least_squares(design[:, [3]], work, relative=relative)
     model = QuadraticWork(float(coefficients[0]))
-    return _fit(model, design[:, [3]] @ coefficients, work)
+    return work_fit(model, design[:, [3]] @ coefficients, work)
 
 
 def fit_cached(
@@ -164,6 +168,7 @@ def fit_cached(
     performance_gap: ArrayLike | None = None,
     *,
     attention: bool = False,
+    relative: bool = False,
 ) -> WorkFit:
     """Fit ``CachedWork``, intercept included, by non-negative least squares on the work.
 
@@ -176,12 +181,13 @@ def fit_cached(
         compute: compute allotted to each row, TFLOPS.
         performance_gap: θ̂ of each row.
         attention: fit a term in the attended token pairs as well.
+        relative: let every row's relative error count alike.
 
     """
     design, work = _measured(input_tokens, output_tokens, latency, compute, performance_gap)
     if not attention:
         design = design[:, :3]
-    coefficients = _non_negative_least_squares(design, work)
+    coefficients = non_negative_least_squares(design, work, relative=relative)
     request, incoming, outgoing, *pair = map(float, coefficients)
     model = CachedWork(
         work_per_request=request,
@@ -189,7 +195,7 @@ def fit_cached(
         work_per_output_token=outgoing,
         work_per_token_pair=pair[0] if pair else 0.0,
     )
-    return _fit(model, design @ coefficients, work)
+    return work_fit(model, design @ coefficients, work)
 
 
 def _measured(
@@ -222,7 +228,14 @@ def _measured(
     return design, columns["latency"] * columns["compute"]
 
 
-def _non_negative_least_squares(design: FloatArray, work: FloatArray) -> FloatArray:
+def non_negative_least_squares(
+    design: FloatArray, work: FloatArray, *, relative: bool
+) -> FloatArray:
+    """Return the coefficients (K, at least zero) by which a design (rows × K) tells the work best.
+
+    Raises:
+        InvalidInputError: too few rows, all of the same work, or rows that do not determine them.
+    """
     from scipy.optimize import nnls  # slow to import, and needed by nothing else
 
     rows, unknowns = design.shape
@@ -233,6 +246,8 @@ def _non_negative_least_squares(design: FloatArray, work: FloatArray) -> FloatAr
         )
     if np.ptp(work) == 0:
         raise InvalidInputError("every row measures the same work, so nothing can be fitted to it")
+    if relative:
+        design, work = design / work[:, None], np.ones_like(work)
     # Columns of unit length: a request counts 1 and its token pairs a million.
     lengths = np.linalg.norm(design, axis=0)
     scaled = design / np.where(lengths > 0, lengths, 1.0)
@@ -244,7 +259,8 @@ def _non_negative_least_squares(design: FloatArray, work: FloatArray) -> FloatAr
     return coefficients
 
 
-def _fit(model: QuadraticWork | CachedWork, predicted: FloatArray, work: FloatArray) -> WorkFit:
+def work_fit(model: QuadraticWork | CachedWork, predicted: FloatArray, work: FloatArray) -> WorkFit:
+    """Return a model with the errors of what it predicts (rows, TFLOPS·ms)."""
     error = predicted - work
     spread = float(np.sum((work - work.mean()) ** 2))
     return WorkFit(

@@ -81,8 +81,8 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group build pyproject.toml
 
 lock: $(if $(filter $(BIN)/%,$(UV)),$(VENV)/.dev)  ## Renew requirements/*.txt (UPGRADE=1: newest versions)
-	$(LOCK) --extra agent --extra dev --output-file requirements/dev.txt
-	$(LOCK) --extra agent --constraints requirements/dev.txt --output-file requirements/runtime.txt
+	$(LOCK) --extra agent --extra paper --extra dev --output-file requirements/dev.txt
+	$(LOCK) --extra agent --extra paper --constraints requirements/dev.txt --output-file requirements/runtime.txt
 
 clean:  ## Remove .venv and all that was built or cached
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* \

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 # Once compiled kernels are loaded, no command switches this process, and with it all tests that
 # follow, to interpreted ones.
 import qoex.kernels.sweep  # noqa: F401
-from qoex.cli import app
+from qoex.cli.commands import app
 from qoex.files.market_files import write_market, write_scenario
 from qoex.model.market import Market
 from qoex.scenario.sampling import sample_scenario

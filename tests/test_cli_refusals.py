@@ -187,7 +187,7 @@ def test_a_small_market_is_solved_without_the_slow_imports(tmp_path: Path) -> No
     path = tmp_path / "market.json"
     write_market(sampled(2, 3), path)
     program = (
-        "import sys; from qoex.cli import app; "
+        "import sys; from qoex.cli.commands import app; "
         f"app(['solve', {str(path)!r}], standalone_mode=False); "
         "print([name for name in ('numba', 'scipy') if name in sys.modules])"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from qoex.cli.demo import INFERRED, demo_view
+from qoex.cli.demo_view import INFERRED, demo_view
 from qoex.data.paper_case import TABLE_V, compare_with_table_v, table_iv_market
 from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,14 +71,14 @@ def command_names() -> Iterator[str]:
     """Every command of the command line, as a person types it."""
     import typer
 
-    from qoex.cli import app
+    from qoex.cli.commands import app
 
-    def walk(command: object, words: str) -> Iterator[str]:
-        below = getattr(command, "commands", None)
-        if below is None:
+    def walk(command: Any, words: str) -> Iterator[str]:
+        if not hasattr(command, "list_commands"):
             yield words
             return
-        for name, child in below.items():
+        for name in command.list_commands(None):
+            child = command.get_command(None, name)
             if not child.hidden:
                 yield from walk(child, f"{words} {name}")
 

@@ -9,12 +9,13 @@ import sys
 
 def loaded_by(statement: str) -> set[str]:
     """The top-level modules that a fresh interpreter holds after a statement."""
-    program = f"{statement}\nimport sys\nprint(*{{n.partition('.')[0] for n in sys.modules}})"
+    names = "n if n.startswith('qoex.') else n.partition('.')[0]"
+    program = f"{statement}\nimport sys\nprint(*{{{names} for n in sys.modules}})"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("COV_", "COVERAGE_"))}
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
     )
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_importing_qoex_is_cheap() -> None:

@@ -14,12 +14,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"]
+EXTRAS = {"runtime.txt": ["agent", "paper"], "dev.txt": ["agent", "paper", "dev"]}
 WANTED = {
-    "runtime.txt": RUNTIME,
-    "dev.txt": RUNTIME + PROJECT["project"]["optional-dependencies"]["dev"],
+    name: sum((PROJECT["project"]["optional-dependencies"][extra] for extra in extras), RUNTIME)
+    for name, extras in EXTRAS.items()
 }
-
-EXTRAS = {"runtime.txt": ["agent"], "dev.txt": ["agent", "dev"]}
 
 
 def entries(name: str) -> dict[str, tuple[Requirement, int]]:

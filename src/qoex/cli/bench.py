@@ -25,6 +25,9 @@ class BenchCommand(TyperCommand):
         return super().parse_args(ctx, given)
 
 
+COMMAND_CLASS = BenchCommand
+
+
 def bench(
     providers: Annotated[int, typer.Option(min=1, help="How many providers.")] = 10,
     users: Annotated[int, typer.Option(min=1, help="How many users.")] = 1_000_000,

@@ -1,49 +1,41 @@
-"""The paper's case of two providers and three users, beside what the paper printed."""
+"""The command that shows the paper's case, or a market at work."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Annotated
 
-from qoex.cli.render import Column, View, table
-from qoex.data.paper_case import TABLE_V, compare_with_table_v
-from qoex.game.solution import Solution
-from qoex.model.market import Market
-from qoex.text.numbers import column
+import typer
 
-# Two tables of two quantities each: all four would not fit into 80 columns.
-_QUANTITIES = (
-    (("compute", "compute", "TFLOPS"), ("bandwidth", "bandwidth", "MHz")),
-    (("rewards", "reward", "money/ms"), ("qoe", "QoE", "ms")),
-)
-
-INFERRED = (
-    "Inferred, for the paper does not print them: profit factors, unit costs of compute, input "
-    "tokens and SNR; all else is of Table IV, or chosen where Table V does not depend on it."
-)
+from qoex.cli.market_argument import require_solved
+from qoex.cli.running import Method, certificate_of, choose_kernels, solve_by
+from qoex.cli.terminal import require_extra, show, width
+from qoex.errors import QoexError
 
 
-def demo_view(market: Market, solution: Solution, width: int) -> View:
-    """Return our numbers beside the 24 of Table V, with the error of each, and what was inferred.
+def demo(
+    live: Annotated[
+        bool, typer.Option("--live", help="Run an agent with a simulated fleet, until Ctrl-C.")
+    ] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="With --live, open the dashboard in a browser.")
+    ] = False,
+) -> None:
+    """Solve the paper's case of two providers and three users beside what it printed."""
+    if live:
+        require_extra("demo --live", "agent")
+        from qoex.cli.demo_live import demo_live
 
-    Raises:
-        InvalidInputError: the solution is not one of 2 providers × 3 users.
-    """
-    errors = compare_with_table_v(solution)
-    places = [f"{n}, {m}" for n in market.provider_names for m in market.user_names]
-    view: View = ["The equilibrium of the case of Table IV, beside Table V of the paper"]
-    largest = max(float(np.abs(error).max()) for error in errors.values())
-    for quantities in _QUANTITIES:
-        columns = [Column("provider, user", places, name=True)]
-        for field, header, unit in quantities:
-            columns += [
-                Column(f"{header}\n{unit}", column(getattr(solution, field))),
-                Column("paper", [f"{value:g}" for value in TABLE_V[field].ravel().tolist()]),
-                Column("error, %", [f"{100 * value:+.2f}" for value in errors[field].ravel()]),
-            ]
-        view += ["", table(columns, width)]
-    return [
-        *view,
-        "",
-        f"The largest of the 24 relative errors is {100 * largest:.2f}%.",
-        INFERRED,
-    ]
+        demo_live(open_page=open_page)
+        return
+    if open_page:
+        raise QoexError("--open is of no use without --live")
+    from qoex.cli.demo_view import demo_view
+    from qoex.cli.render import certificate_lines
+    from qoex.data.paper_case import table_iv_market
+
+    market = table_iv_market()
+    choose_kernels(market)
+    solution = solve_by(Method.CAPACITY_PRICES, market)
+    lines = certificate_lines(market, solution, certificate_of(market, solution))
+    show([*demo_view(market, solution, width()), "", *lines])
+    require_solved(solution)

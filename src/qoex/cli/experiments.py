@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qoex.cli.running import is_compiled
-from qoex.cli.terminal import INTERRUPTED, NO, busy, counting, notice, show, width
+from qoex.cli.terminal import INTERRUPTED, NO, busy, counting, notice, require_extra, show, width
 from qoex.errors import InvalidInputError
 from qoex.text.numbers import counted
 
@@ -50,6 +50,7 @@ def sweep(
     overwrite: Overwrite = False,
 ) -> None:
     """Run a sweep of your own; run again after an interruption, it goes on."""
+    require_extra("sweep", "paper")
     from qoex.cli.sweep_view import sweep_view
     from qoex.experiments.sweep_file import read_sweep
 

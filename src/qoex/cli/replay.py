@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qoex.cli.terminal import NO, JsonPath, counting, notice, put_json, require_agent_extra, show
+from qoex.cli.terminal import NO, JsonPath, counting, notice, put_json, require_extra, show
 from qoex.errors import InvalidInputError
 from qoex.text.numbers import counted
 
@@ -28,7 +28,7 @@ def replay(
     json: JsonPath = None,
 ) -> None:
     """Compute past cycles again from the log, and say whether each is the same to the last bit."""
-    require_agent_extra("replay", "sqlalchemy")
+    require_extra("replay", "agent")
     if cycle is not None:
         if first is not None or last is not None:
             raise InvalidInputError("--cycle names one cycle: it cannot go with --from or --to")

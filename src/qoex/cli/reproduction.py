@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from qoex.cli.experiments import AUTO, Cluster, Jobs, Overwrite, job_count, run_tables, runner_of
-from qoex.cli.terminal import NO, busy, notice, show, width
+from qoex.cli.terminal import NO, busy, notice, require_extra, show, width
 from qoex.errors import InvalidInputError
 
 SEEDS, QUICK_SEEDS = 100, 3
@@ -47,6 +47,7 @@ def reproduce(
     overwrite: Overwrite = False,
 ) -> None:
     """Compute the paper's figures, tables and claims anew, and report where they differ."""
+    require_extra("reproduce", "paper")
     from qoex.cli.reproduction_view import reproduction_view, went_wrong
     from qoex.experiments.report import check_formats
     from qoex.experiments.reproduction import ALL, drawing_aside, present, studies_of

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qoex.cli.terminal import require_agent_extra
+from qoex.cli.terminal import require_extra
 
 
 def serve(
@@ -35,8 +35,7 @@ def serve(
     ] = False,
 ) -> None:
     """Run the market as a service: nodes report, and every cycle settles it anew."""
-    for package in ("fastapi", "uvicorn", "sqlalchemy", "structlog"):
-        require_agent_extra("serve", package)
+    require_extra("serve", "agent")
     from qoex.agent.settings import load_settings
 
     given = {

@@ -12,7 +12,7 @@ from qoex.cli.terminal import (
     JsonPath,
     notice,
     put_json,
-    require_agent_extra,
+    require_extra,
     show,
     width,
 )
@@ -65,7 +65,9 @@ def simulate(
     json: JsonPath = None,
 ) -> None:
     """Let a simulated fleet report to a running agent, and value how often it is re-solved."""
-    require_agent_extra("simulate", "httpx")
+    require_extra("simulate", "agent")
+    if plot is not None:
+        require_extra("simulate --plot", "paper")
     from qoex.cli.simulate_view import summary_view, watching
     from qoex.client import Client
     from qoex.files.market_files import write_atomically

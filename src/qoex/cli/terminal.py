@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -16,7 +17,6 @@ import typer
 from typer.core import TyperGroup
 
 from qoex.errors import QoexError
-from qoex.files.market_files import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -203,18 +203,26 @@ INTERRUPTED = 130  # what a shell says of SIGINT
 NO_READER = 141  # what a shell says of SIGPIPE
 
 
-def require_agent_extra(command: str, package: str) -> None:
-    """Return if a package of the extra "agent" is installed.
+# Extra of the package → what is imported of it.
+EXTRAS = {
+    "agent": ("fastapi", "httpx", "prometheus_client", "sqlalchemy", "structlog", "uvicorn"),
+    "cluster": ("distributed",),
+    "paper": ("jinja2", "joblib", "matplotlib"),
+}
+
+
+def require_extra(command: str, extra: str) -> None:
+    """Raise unless an extra is installed.
 
     Args:
         command: that needs it.
-        package: as it is imported.
+        extra: a key of EXTRAS.
 
     Raises:
         QoexError: it is not; says what to do.
     """
-    if find_spec(package) is None:
-        raise QoexError(f'qoex {command} needs the extra "agent": pip install "qoex[agent]"')
+    if any(find_spec(package) is None for package in EXTRAS[extra]):
+        raise QoexError(f'qoex {command} needs the extra "{extra}": pip install "qoex[{extra}]"')
 
 
 JsonPath = Annotated[
@@ -229,6 +237,7 @@ def put_json(path: str, data: dict[str, Any]) -> bool:
     Raises:
         InvalidInputError: the file cannot be written.
     """
+    from qoex.files.market_files import write_atomically
     from qoex.files.solution_json import json_text
 
     text = json_text(data)
@@ -250,7 +259,8 @@ class Group(TyperGroup):
         except OSError as error:
             # Files say what is wrong with them in our own errors, so this is stdout: whoever read
             # it is gone, or a disk is full. Python must not find that out again at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            with contextlib.suppress(OSError):  # one that was closed from the beginning has none
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if isinstance(error, BrokenPipeError):
                 raise typer.Exit(NO_READER) from None
             raise QoexError(f"the output cannot be written ({error.strerror})") from None

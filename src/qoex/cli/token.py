@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from qoex.cli.terminal import notice, require_agent_extra, show
+from qoex.cli.terminal import notice, require_extra, show
 from qoex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def revoke(
 
 
 def _require_packages() -> None:
-    for package in ("sqlalchemy", "alembic", "aiosqlite", "asyncpg"):
-        require_agent_extra("token", package)
+    require_extra("token", "agent")
 
 
 def _bearer(*, operator: bool, provider: str | None, user: str | None) -> tuple[Role, str | None]:

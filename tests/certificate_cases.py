@@ -6,7 +6,7 @@ import numpy as np
 
 from qoex.game.outcome import outcome_of
 from qoex.game.solution import Solution, Status
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import FloatArray, Market
 
 KINDS = ("plain", "identical users", "no traffic", "no work", "absent pairs", "narrow bounds")
@@ -46,7 +46,7 @@ def random_market(rng: np.random.Generator, kind: str) -> Market:
         reward_min=low,
         reward_max=high,
     )
-    needed = np.maximum(capacity_factor(market), 1e-9)
+    needed = np.maximum(frontier_factor(market), 1e-9)
     spare = 10.0 ** rng.uniform(0.01, 1.3, providers)
     return market.replace(
         compute_capacity=market.compute_capacity * needed * spare,

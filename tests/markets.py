@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
 
 Family = Literal[
@@ -53,10 +53,10 @@ def random_market(
             shortage = rng.uniform(0.005, 0.03) * min(1.0, 5.0 / users)
             capacity[0] = slack_equilibrium(market)[0][0] * (1.0 - shortage)
             pinned = market.replace(compute_capacity=capacity)
-            if capacity_factor(pinned).max() < LARGEST_FACTOR:
+            if frontier_factor(pinned).max() < LARGEST_FACTOR:
                 return pinned
     if regime == "tight":
-        factor = 1.02 * capacity_factor(market)
+        factor = 1.02 * frontier_factor(market)
         return market.replace(
             compute_capacity=market.compute_capacity * factor,
             bandwidth_capacity=market.bandwidth_capacity * factor,
@@ -165,7 +165,7 @@ def _ample(market: Market) -> Market:
 
 def _feasible(market: Market) -> Market:
     """Return the market with both capacities of a provider raised where they are too small."""
-    factor = np.maximum(capacity_factor(market) / (0.999 * LARGEST_FACTOR), 1.0)
+    factor = np.maximum(frontier_factor(market) / (0.999 * LARGEST_FACTOR), 1.0)
     return market.replace(
         compute_capacity=market.compute_capacity * factor,
         bandwidth_capacity=market.bandwidth_capacity * factor,

@@ -11,7 +11,7 @@ from qoex.agent.solving import turning_away
 from qoex.agent.solving.task import Admission, AdmitBy
 from qoex.agent.solving.turning_away import SEARCHED, turned_away
 from qoex.model.admission import admit
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import Market
 
 
@@ -36,7 +36,7 @@ def crowded(seed: int, providers: int, users: int, load: float, absent: float = 
         reward_min=[0.01] * users,
         reward_max=[10.0] * users,
     )
-    factor = capacity_factor(market) / load
+    factor = frontier_factor(market) / load
     return market.replace(
         compute_capacity=market.compute_capacity * factor,
         bandwidth_capacity=market.bandwidth_capacity * factor,
@@ -56,8 +56,8 @@ def test_the_rest_always_fits(
         patch.setattr(turning_away, "SEARCHED", 0)
         away = turned_away(market, Admission(by=by))
     assert not (away & ~market.present).any()
-    assert (capacity_factor(market.without(away)) < 1.0 - 1e-9).all()
-    short = capacity_factor(market) >= 1.0 - 1e-9
+    assert (frontier_factor(market.without(away)) < 1.0 - 1e-9).all()
+    short = frontier_factor(market) >= 1.0 - 1e-9
     assert not away[~short].any()
     assert away[short].any(axis=1).all()
 
@@ -93,7 +93,7 @@ def test_thousands_of_demands_need_no_search(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(turning_away, "admit", None)
     market = crowded(1, 3, 5000, 1.5)
     away = turned_away(market, Admission(by=AdmitBy.VALUE))
-    rest = capacity_factor(market.without(away))
+    rest = frontier_factor(market.without(away))
     assert (rest < 1.0 - 1e-9).all()
     assert (rest > 0.999).all()  # nothing that fits is left over
     np.testing.assert_array_equal(away, turned_away(market, Admission(by=AdmitBy.VALUE)))

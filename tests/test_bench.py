@@ -15,7 +15,7 @@ from qoex.experiments.speed.markets import changed_demands
 from qoex.experiments.speed.parts import measure_parts
 from qoex.experiments.speed.streaming import Streaming
 from qoex.files.parquet.sampling import sample_large_market
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import ARRAY_FIELDS
 
 KEYS = {
@@ -110,7 +110,7 @@ def test_one_user_in_a_hundred_changes(providers: int, users: int, count: int) -
     changed, changes = changed_demands(market, 4)
     assert changes == count
     assert (changed.work != market.work).any(axis=0).sum() == count
-    assert (capacity_factor(changed) < 1).all()
+    assert (frontier_factor(changed) < 1).all()
     for name in set(ARRAY_FIELDS) - {"work", "traffic"}:
         np.testing.assert_array_equal(getattr(changed, name), getattr(market, name))
     assert changed_demands(market, 4)[0] == changed

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+import qoex.certificate
 from certificate_cases import KINDS, off_equilibrium, random_market, settled
 from qoex.certificate import CERTIFIED, answers, certify, deviation
 from qoex.certificate.answers import Answers
@@ -544,6 +545,65 @@ def test_units_do_not_matter(kind: str, seed: int) -> None:
     assert again.relative_regret == pytest.approx(certificate.relative_regret, rel=1e-9)
     assert again.consistency == pytest.approx(certificate.consistency, rel=1e-9)
     assert again.outside_bounds == pytest.approx(certificate.outside_bounds, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-12, -8, -4, 4, 8])
+def test_right_answers_hold_at_any_scale_of_money_and_wrong_ones_do_not(exponent: int) -> None:
+    """With μ as small as the roundings of κ·R nobody buys: once most such answers were rejected."""
+    idle = 0
+    for seed in range(12):
+        market = case(KINDS[seed % len(KINDS)], seed)
+        # What is wrong is rejected by comparison with μ where money is in proportion …
+        scaled = market.replace(
+            **{
+                name: getattr(market, name) * 10.0**exponent
+                for name in (
+                    "compute_cost",
+                    "bandwidth_cost",
+                    "profit_factor",
+                    "reward_min",
+                    "reward_max",
+                )
+            }
+        )
+        # … and where it is not, by comparison with what rounding weighs.
+        alone = market.replace(
+            profit_factor=np.full(market.users, 10.0**exponent),
+            reward_min=np.full(market.users, 1e-4),
+            reward_max=np.full(market.users, 10.0),
+        )
+        for this in (scaled, alone):
+            solution = solve(this)
+            offered = (solution.rewards * this.latency_budget).sum(axis=0)
+            error = 1e-8 * np.maximum(this.profit_factor, 1e-3 * offered)
+            wrong = replace(solution, user_utility=solution.user_utility + error)
+            for large in (False, True):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(qoex.certificate, "LARGE_PAIRS", 0 if large else 20_000)
+                    certificate = certify(this, solution)
+                    assert certificate.holds(), certificate.sentence()
+                    assert certify(this, wrong).consistency > CERTIFIED
+            idle += int((solution.qoe == 0).all())
+    assert exponent > 0 or idle > 6
+
+
+def test_one_user_that_cannot_afford_anything_is_certified() -> None:
+    """The published example: κ·R is 1.3e8 times μ."""
+    market = Market(
+        work=[[142.19548974429645]],
+        traffic=[[5.0]],
+        latency_budget=[[1310.2272059107631]],
+        compute_cost=[21.0],
+        bandwidth_cost=[0.15],
+        compute_capacity=[10.0],
+        bandwidth_capacity=[100.0],
+        profit_factor=[1e-9],
+        reward_min=[1e-4],
+        reward_max=[10.0],
+    )
+    solution = solve(market)
+    assert solution.qoe.tolist() == [[0.0]]
+    assert certify(market, solution).holds()
 
 
 # --- independence ---------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from qoex.certificate.verdict import Verdict, conclude, summarise
 from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
 from qoex.game.solution import Regime, Solution
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import PAIR_FIELDS, USER_FIELDS, FloatArray, Market
 
 # The accuracy of a search; a bound below this is not followed by one.
@@ -147,7 +147,7 @@ def test_a_pinned_capacity_is_certified_by_a_mix_of_lines() -> None:
 def tight(seed: int) -> Market:
     market = random_market(np.random.default_rng(seed), "plain")
     spare = 1.0 + 10.0 ** np.random.default_rng(seed).uniform(-3.0, -1.0, market.providers)
-    factor = capacity_factor(market) * spare
+    factor = frontier_factor(market) * spare
     return market.replace(
         compute_capacity=market.compute_capacity * factor,
         bandwidth_capacity=market.bandwidth_capacity * factor,

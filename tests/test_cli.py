@@ -70,6 +70,7 @@ def test_what_solve_saves_verifies(small: Path, tmp_path: Path, method: str) -> 
     assert verified.stdout.count("holds") == 7
     assert "FAILS" not in verified.stdout
     assert "An equilibrium: " in verified.stdout
+    assert re.search(r"Its index, .*, is \+1\.$", verified.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("key", ["rewards", "compute", "bandwidth", "qoe", "user_utility"])
@@ -109,8 +110,10 @@ def test_json_on_stdout_is_alone_and_has_the_promised_keys(small: Path) -> None:
     assert set(data["capacities"][0]) == {
         "provider", "resource", "use", "capacity", "price", "regime"
     }  # fmt: skip
-    assert set(data["certificate"]) == {"regret", "regret_per_user", "kkt_residual", "unique"}
-    assert data["certificate"]["unique"] is True
+    assert set(data["certificate"]) == {
+        "regret", "regret_per_user", "kkt_residual", "unique", "index"
+    }  # fmt: skip
+    assert (data["certificate"]["unique"], data["certificate"]["index"]) == (True, 1)
 
 
 @pytest.mark.parametrize("by", ["count", "value"])

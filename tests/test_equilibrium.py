@@ -10,7 +10,7 @@ from qoex.equilibrium.solver import solve
 from qoex.errors import InfeasibleMarketError, InvalidInputError
 from qoex.game.best_response import best_response_equilibrium, regret
 from qoex.game.solution import Regime, Solution, Status
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import FloatArray, Market
 
 # What the issue of exactness asks for, and what is promised in the documentation.
@@ -161,7 +161,7 @@ def test_converges_with_hardly_any_room_to_spare(margin: float) -> None:
     rng = np.random.default_rng(11)
     for providers, users in ((1, 4), (2, 3), (4, 5), (3, 12)):
         market = random_market(rng, providers, users)
-        factor = capacity_factor(market) * (1.0 + margin)
+        factor = frontier_factor(market) * (1.0 + margin)
         market = market.replace(
             compute_capacity=market.compute_capacity * factor,
             bandwidth_capacity=market.bandwidth_capacity * factor,

@@ -15,7 +15,7 @@ from qoex.errors import InvalidInputError
 from qoex.fleet import FleetSettings, World
 from qoex.fleet.reporter import Reporter
 from qoex.fleet.world import reflected
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.scenario.sampling import TABLE_III
 
 LIVELY = FleetSettings(
@@ -71,7 +71,7 @@ def test_capacities_are_raised_until_the_first_users_can_be_served() -> None:
     crowded = World(FleetSettings(users=300, seed=1, headroom=1.25))
     market = crowded.market()
     assert market is not None
-    assert capacity_factor(market) == pytest.approx(1.0 / 1.25)
+    assert frontier_factor(market) == pytest.approx(1.0 / 1.25)
 
 
 def test_users_come_and_go_at_the_rate_asked_for() -> None:

@@ -12,7 +12,7 @@ from qoex.errors import InvalidInputError
 from qoex.files.market_files import read_market
 from qoex.files.parquet import BLOCK, MarketDirectory, market_of
 from qoex.files.parquet.sampling import sample_large_market, sample_market_directory
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, Market
 from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
 
@@ -109,13 +109,13 @@ def test_a_small_market_has_the_capacities_of_table_iii(tmp_path: Path) -> None:
 def test_capacities_that_are_short_are_raised(tmp_path: Path) -> None:
     plain = drawn(tmp_path / "plain", 10, M)
     raised = drawn(tmp_path / "raised", 10, M, feasible=True)
-    factor = capacity_factor(plain)
+    factor = frontier_factor(plain)
     short = factor > 1.0 / SPARE_CAPACITY
     assert 0 < short.sum() < 10
     growth = np.where(short, SPARE_CAPACITY * factor, 1.0)
     for name in ("compute_capacity", "bandwidth_capacity"):
         np.testing.assert_allclose(getattr(raised, name), growth * getattr(plain, name), 1e-12)
-    np.testing.assert_allclose(capacity_factor(raised)[short], 1.0 / SPARE_CAPACITY, 1e-12)
+    np.testing.assert_allclose(frontier_factor(raised)[short], 1.0 / SPARE_CAPACITY, 1e-12)
 
 
 def test_arguments_that_cannot_be(tmp_path: Path) -> None:

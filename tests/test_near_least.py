@@ -16,7 +16,7 @@ from qoex.equilibrium.near_least import solve_near_least
 from qoex.equilibrium.solver import solve, solve_prices
 from qoex.files.market_files import write_market
 from qoex.game.solution import Status
-from qoex.model.feasibility import capacity_factor, regret_resolution
+from qoex.model.feasibility import frontier_factor, regret_resolution
 from qoex.model.market import Market
 
 SOLVER = import_module("qoex.equilibrium.solver")
@@ -50,7 +50,7 @@ SLOW = {
 
 def with_room(market: Market, share: float) -> Market:
     """The market with capacities that exceed the least ones by a share."""
-    factor = capacity_factor(market) * (1.0 + share)
+    factor = frontier_factor(market) * (1.0 + share)
     return market.replace(
         compute_capacity=market.compute_capacity * factor,
         bandwidth_capacity=market.bandwidth_capacity * factor,

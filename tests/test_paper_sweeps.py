@@ -11,7 +11,7 @@ from qoex.data.paper_case import table_iv_market
 from qoex.experiments.paper import AMPLE, SCHEME_CASES, paper_sweeps
 from qoex.experiments.sweep import Sweep
 from qoex.mechanisms.schemes import TOTAL_REWARD
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.scenario.sampling import TABLE_III, sample_scenario
 
 SWEEPS = {sweep.name: sweep for sweep in paper_sweeps()}
@@ -75,7 +75,7 @@ def test_ample_ranges_differ_from_table_iii_in_two_ends_only() -> None:
 def test_every_ample_draw_of_a_hundred_seeds_can_be_served() -> None:
     factors = np.concatenate(
         [
-            capacity_factor(
+            frontier_factor(
                 sample_scenario(5, 25, np.random.default_rng([0, seed]), ranges=AMPLE).market()
             )
             for seed in range(100)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qoex.errors import InvalidInputError
 from qoex.model import qoe
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
 
 exact = settings(derandomize=True, deadline=None, max_examples=30)
@@ -94,11 +94,11 @@ def test_work_and_traffic_follow_from_the_draws() -> None:
 def test_feasible_scenarios_have_just_the_room_promised(seed: int, users: int) -> None:
     drawn = sample_scenario(2, users, np.random.default_rng(seed)).market()
     market = sample_scenario(2, users, np.random.default_rng(seed), feasible=True).market()
-    need = capacity_factor(drawn)
+    need = frontier_factor(drawn)
     growth = market.compute_capacity / drawn.compute_capacity
     np.testing.assert_allclose(growth, np.maximum(SPARE_CAPACITY * need, 1.0), rtol=1e-12)
     np.testing.assert_allclose(market.bandwidth_capacity / drawn.bandwidth_capacity, growth)
-    assert (capacity_factor(market) <= (1 + 1e-12) / SPARE_CAPACITY).all()
+    assert (frontier_factor(market) <= (1 + 1e-12) / SPARE_CAPACITY).all()
     assert (
         drawn.replace(
             compute_capacity=market.compute_capacity, bandwidth_capacity=market.bandwidth_capacity
@@ -108,7 +108,7 @@ def test_feasible_scenarios_have_just_the_room_promised(seed: int, users: int) -
 
 
 def test_both_cases_of_feasibility_occur() -> None:
-    need = capacity_factor(sample_scenario(8, 25, np.random.default_rng(3)).market())
+    need = frontier_factor(sample_scenario(8, 25, np.random.default_rng(3)).market())
     assert need.min() < 1.0 / SPARE_CAPACITY
     assert need.max() > 1.0
 

@@ -254,9 +254,15 @@ def test_only_f_says_what_the_split_leaves_too_little_of() -> None:
         only_f(plain_market(traffic=traffic, bandwidth_capacity=[300.0, 200.0]))
     (shortfall,) = caught.value.shortfalls
     assert shortfall.provider == "provider-1"
-    assert shortfall.bandwidth == 0
+    assert shortfall.short == ("compute",)
+    assert shortfall.bandwidth_needed is None
     needed = 300.0 + 100.0 / (500 - 0.05) + 200.0 / (500 - 0.07)
-    assert shortfall.compute == pytest.approx(needed - 30.0)
+    assert shortfall.compute_needed == pytest.approx(needed)
+    message = str(caught.value)
+    assert message.startswith("the market cannot be served: provider-1 is short of compute: ")
+    # More bandwidth would not help by itself, and might bring in users that are left out now.
+    assert "MHz" not in message
+    assert "; compute capacities " in message
 
 
 def test_price_taking_is_the_game_where_no_price_can_move() -> None:

@@ -109,7 +109,14 @@ def test_the_certificate_is_written_in_full(
         "regret_per_user": certificate.regret_per_user.tolist(),
         "kkt_residual": certificate.kkt_residual,
         "unique": None,
+        "index": None,
     }
+    determined = replace(certificate, unique=True, index=-1)
+    written_then = json.loads(json_text(solution_data(market, solution, determined)))
+    assert (written_then["certificate"]["unique"], written_then["certificate"]["index"]) == (
+        True,
+        -1,
+    )
     assert written["notes"] == ["a remark", "naïve — 東京"]
     assert "dropped" not in written
 

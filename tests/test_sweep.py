@@ -19,7 +19,7 @@ from qoex.experiments.sweep import COLUMNS, Sweep
 from qoex.game.solution import Solution
 from qoex.mechanisms import schemes
 from qoex.model.admission import Admission, admit
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import capacity_factor, frontier_factor
 from qoex.model.market import Market
 from qoex.scenario import Scenario
 from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, sample_scenario
@@ -110,7 +110,7 @@ def test_overload_admit_drops_the_fewest_demands() -> None:
 def test_overload_raise_gives_what_is_short() -> None:
     row = replace(CROWDED, overload="raise").rows(0)[0]
     market = sample_scenario(1, 25, np.random.default_rng([0, 0]), ranges=SCARCE).market()
-    growth = SPARE_CAPACITY * row["capacity_factor"]
+    growth = SPARE_CAPACITY * frontier_factor(market).max()
     raised = market.replace(
         compute_capacity=market.compute_capacity * growth,
         bandwidth_capacity=market.bandwidth_capacity * growth,

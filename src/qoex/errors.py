@@ -14,8 +14,10 @@ Every message is one sentence that a person can act on; the command line prints 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 
 class QoexError(Exception):
@@ -45,22 +47,74 @@ class Shortfall:
     Attributes:
         provider: name of the provider.
         capacity_factor: the least factor on both of its capacities that would do (dimensionless).
-        compute: compute that it lacks at that factor, in TFLOPS.
-        bandwidth: bandwidth that it lacks at that factor, in MHz.
+        compute_capacity: compute that it has, in TFLOPS.
+        bandwidth_capacity: bandwidth that it has, in MHz.
+        compute_needed: the least compute that would do with the bandwidth it has, in TFLOPS;
+            infinite where none would. None where compute is shared out by a rule, so that what is
+            short is the other resource.
+        bandwidth_needed: the least bandwidth that would do with the compute it has, in MHz;
+            infinite where none would. None likewise.
     """
 
     provider: str
     capacity_factor: float
-    compute: float
-    bandwidth: float
+    compute_capacity: float
+    bandwidth_capacity: float
+    compute_needed: float | None
+    bandwidth_needed: float | None
+
+    @property
+    def short(self) -> tuple[str, ...]:
+        """Which resource is short: "compute", "bandwidth", or both where neither alone would do.
+
+        Where more of either alone would do, it is the one of which relatively less is missing.
+        """
+        lacking = {name: needed / has for name, _, has, needed in self._resources()}
+        if all(math.isinf(factor) for factor in lacking.values()):
+            return tuple(lacking)
+        return (min(lacking, key=lambda name: lacking[name]),)
 
     def sentence(self) -> str:
-        """Say in one clause which provider falls short, and by how much."""
-        return (
-            f"{self.provider} is short of {self.compute:.6g} TFLOPS of compute and "
-            f"{self.bandwidth:.6g} MHz of bandwidth (its capacities must be at least "
-            f"{self.capacity_factor:.6g} times what they are)"
+        """Say in one clause what is short, and what each resource alone would have to be."""
+        resources = self._resources()
+        short = self.short
+        if len(short) > 1:
+            together = " and ".join(
+                f"{_at_least(self.capacity_factor * has)} {unit} of {name} (it has {has:.6g})"
+                for name, unit, has, _ in resources
+            )
+            return (
+                f"{self.provider} is short of {' and '.join(short)}: no amount of one alone would "
+                f"do, but {together} would"
+            )
+        ((name, unit, has, needed),) = (item for item in resources if item[0] in short)
+        clause = (
+            f"{self.provider} is short of {name}: it has {has:.6g} {unit} and needs "
+            f"{_at_least(needed)}"
         )
+        others = [item for item in resources if item[0] not in short]
+        if not others:
+            return clause
+        ((other, other_unit, other_has, other_needed),) = others
+        if math.isinf(other_needed):
+            return (
+                f"{clause} with the {other_has:.6g} {other_unit} of {other} that it has, and no "
+                f"amount of {other} alone would do"
+            )
+        return (
+            f"{clause} with the {other_has:.6g} {other_unit} of {other} that it has, or else "
+            f"{_at_least(other_needed)} {other_unit} of {other}"
+        )
+
+    def _resources(self) -> list[tuple[str, str, float, float]]:
+        """Return name, unit, what there is and what is needed of each resource to be chosen."""
+        resources = (
+            ("compute", "TFLOPS", self.compute_capacity, self.compute_needed),
+            ("bandwidth", "MHz", self.bandwidth_capacity, self.bandwidth_needed),
+        )
+        return [
+            (name, unit, has, needed) for name, unit, has, needed in resources if needed is not None
+        ]
 
 
 class InfeasibleMarketError(QoexError):
@@ -78,8 +132,22 @@ class InfeasibleMarketError(QoexError):
         more = len(self.shortfalls) - 3
         if more > 0:
             listed += f"; and {more} more providers"
+        # What a rule shares out is not multiplied: it might then serve more users.
+        which = "".join(
+            f"{name} "
+            for name, others in (("compute", "bandwidth_needed"), ("bandwidth", "compute_needed"))
+            if all(getattr(item, others) is None for item in self.shortfalls)
+        )
         super().__init__(
             f"the market cannot be served: {listed}; "
-            f"capacities {self.capacity_factor:.6g} times as large would do, "
+            f"{which}capacities {_at_least(self.capacity_factor)} times as large would do, "
             "or fewer demands (admit)"
         )
+
+
+def _at_least(value: float) -> str:
+    """Return a number in six digits, rounded up: as much of it as is shown is enough."""
+    if float(f"{value:.6g}") < value:
+        exact = Decimal(value)
+        value = float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 5), ROUND_CEILING))
+    return f"{value:.6g}"

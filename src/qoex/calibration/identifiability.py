@@ -5,6 +5,9 @@ these is s²(JᵀJ)⁻¹ with the Jacobian J and the variance s² of a residual.
 vanishes is one that the observations say nothing of. As d of Table V shows, the linear picture can
 mislead where an unknown matters little, so single unknowns are also held at half and at twice their
 value and all others fitted anew.
+
+References:
+    D. M. Bates, D. G. Watts, "Nonlinear Regression Analysis and Its Applications", Wiley, 1988.
 """
 
 from __future__ import annotations

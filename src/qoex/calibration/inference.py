@@ -1,4 +1,9 @@
-"""Inference of hidden parameters: the search from good starts, then the judgement of its result."""
+"""Inference of hidden parameters: the search from good starts, then the judgement of its result.
+
+References:
+    D. Bertsimas, V. Gupta, I. Ch. Paschalidis, "Data-driven estimation in equilibrium using
+    inverse optimization", Mathematical Programming 153, 2015.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Hold one unknown at half and at twice its value, and see how well the others make up for it."""
+"""Hold one unknown at half and at twice its value, and see how well the others make up for it.
+
+References:
+    A. Raue, C. Kreutz, T. Maiwald, J. Bachmann, M. Schilling, U. Klingmüller, J. Timmer,
+    "Structural and practical identifiability analysis of partially observed dynamical models by
+    exploiting the profile likelihood", Bioinformatics 25, 2009.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,11 @@
 
 What is minimised is the sum of squares of the relative errors, fitted/observed − 1; a QoE of zero
 is missed by a share of the latency budget. The Jacobian is taken by differences of exact solutions.
+
+References:
+    M. A. Branch, T. F. Coleman, Y. Li, "A subspace, interior, and conjugate gradient method for
+    large-scale bound-constrained minimization problems", SIAM Journal on Scientific Computing 21,
+    1999.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 
 from qoex.calibration.observed import Observations
 from qoex.calibration.unknowns import Unknowns
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import BoolArray, FloatArray, Market
 
 # Share of the money that pays for compute where nothing tells: with the token counts and bandwidths
@@ -164,7 +164,7 @@ def _pull(
 
 def _made_feasible(unknowns: Unknowns, market: Market) -> Market:
     """Return the market with the work and traffic that are sought shrunk until it has room."""
-    shrink = np.minimum(_ROOM / capacity_factor(market), 1.0)[:, None]
+    shrink = np.minimum(_ROOM / frontier_factor(market), 1.0)[:, None]
     changes = {
         name: np.where(unknowns.positions[name] >= 0, shrink, 1.0) * getattr(market, name)
         for name in ("work", "traffic")

@@ -19,6 +19,7 @@ import numpy as np
 
 from qoex.certificate.conditions import KktResiduals, conditions, reported_qoe
 from qoex.certificate.deviation import LEAST_SCALE, Deviations, best_deviations
+from qoex.certificate.quantities import ROUNDED_SHARE
 from qoex.certificate.words import Findings, sentence
 from qoex.errors import InvalidInputError
 from qoex.game.solution import Regime, Solution
@@ -58,7 +59,8 @@ class Certificate:
         bandwidth_regime: N, likewise.
         consistency: largest relative difference between the solution's own QoE and utilities and
             the same recomputed from its rewards and allocation (QoE relative to κ, a user's
-            utility to μ, a provider's to what it could be paid at most plus its costs).
+            utility to μ, or to a part of κ·R where μ is less than the roundings of that, and a
+            provider's to what it could be paid at most plus its costs).
         outside_bounds: largest share of a bound by which a reward misses it; zero if none does.
         worst_user: name of the user with the largest regret.
         resolution: relative regret that rounding alone explains; larger than the tolerances in use
@@ -66,6 +68,9 @@ class Certificate:
         unique: whether no other equilibrium is near by; None if nobody looked, or if that was not
             determined (:mod:`qoex.equilibrium.multiplicity`).
         witness: another equilibrium, where one was found.
+        index: +1 or −1, the sign of det(−∂ln use/∂ln price) at an equilibrium, pinned capacities
+            and marginal pairs included; None if nobody looked, or where it is not determined
+            (:func:`qoex.certificate.index.equilibrium_index` says when).
         bounded: M booleans, in a large market, where bounds say enough of most users: true for
             those; None where every user was searched.
     """
@@ -87,6 +92,7 @@ class Certificate:
     resolution: float = 0.0
     unique: bool | None = None
     witness: Solution | None = None
+    index: int | None = None
     bounded: BoolArray | None = None
 
     @property
@@ -240,12 +246,16 @@ def _consistency(market: Market, rewards: FloatArray, solution: Solution, qoe: F
     costs = market.compute_cost * solution.compute.sum(axis=1)
     costs += market.bandwidth_cost * solution.bandwidth.sum(axis=1)
     most_paid = (rewards * market.latency_budget).sum(axis=1)
-    users = market.profit_factor * np.log1p(qoe.sum(axis=0)) - paid.sum(axis=0)
+    bought = qoe.sum(axis=0)
+    users = market.profit_factor * np.log1p(bought) - paid.sum(axis=0)
+    gain = market.profit_factor / (1.0 + np.maximum(bought, 0.0))
+    rounded = gain * market.latency_budget.sum(axis=0)
+    rounded += (rewards * market.latency_budget).sum(axis=0)
     providers = paid.sum(axis=1) - costs
     turnover = most_paid + costs
     differences = (
         (solution.qoe - qoe) / budget,
-        (solution.user_utility - users) / market.profit_factor,
+        (solution.user_utility - users) / np.maximum(market.profit_factor, ROUNDED_SHARE * rounded),
         (solution.provider_utility - providers) / np.where(turnover > 0, turnover, 1.0),
     )
     return float(np.max([np.abs(item).max() for item in differences]))

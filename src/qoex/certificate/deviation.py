@@ -7,6 +7,13 @@ Every line known of a provider's prices (:mod:`qoex.certificate.answers`) bounds
 κ − (√a x + √b y)/u from above. So: search over the lines known so far; look which users really are
 at the floor where that ended; if this adds a line, search again. Until no line is added the utility
 found is too large rather than too small: a regret is never missed, and in the end it is exact.
+
+References:
+    J. Kiefer, "Sequential minimax search for a maximum", Proceedings of the American Mathematical
+    Society 4, 1953 (golden sections).
+
+    M. Dowell, P. Jarratt, "A modified regula falsi method for computing the root of an equation",
+    BIT 11, 1971 (the Illinois method).
 """
 
 from __future__ import annotations

@@ -9,15 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from qoex.certificate.maximum import maximum
-from qoex.certificate.quantities import MARGINAL, TILE
+from qoex.certificate.quantities import MARGINAL, NO_QOE, NONE, ROUNDED_SHARE, TILE
 from qoex.kernels import BLOCK, Floats, vector_kernel
-
-# QoE within this share of κ is none, as in qoex.certificate.conditions.
-NO_QOE = 1e-9
-
-# Stands for the values of users that do not count. Infinity would do as well, but then compilers
-# turn the choice into a branch.
-_NONE = -1e300
 
 
 @vector_kernel
@@ -117,7 +110,7 @@ def _allocation(
     most: Floats,
 ) -> None:
     """Sum up what follows from the allocation of a tile (eq. 8)."""
-    none = _NONE
+    none = NONE
     all_f = all_b = served_f = served_b = worth_f = worth_b = 0.0
     buyers_f = buyers_b = floor_ratio = floor_pairs = paid = 0.0
     value_f = less_f = floor_value_f = value_b = less_b = floor_value_b = none
@@ -182,10 +175,43 @@ def _allocation(
 
 
 @vector_kernel
-def _buy(k: Floats, rewards: Floats, q: Floats, bought: Floats, paid: Floats) -> None:
+def _buy(
+    k: Floats,
+    rewards: Floats,
+    q: Floats,
+    bought: Floats,
+    paid: Floats,
+    budgets: Floats,
+    most_paid: Floats,
+) -> None:
+    """Add up over the providers ΣQ, ΣRQ, Σκ and ΣRκ of each user of a tile."""
     for j in range(q.size):
+        r = rewards[j] if k[j] > 0.0 else 0.0
         bought[j] += q[j]
-        paid[j] += (rewards[j] if k[j] > 0.0 else 0.0) * q[j]
+        paid[j] += r * q[j]
+        budgets[j] += k[j]
+        most_paid[j] += r * k[j]
+
+
+@vector_kernel
+def _wrong_utilities(
+    profit_factor: Floats,
+    reported: Floats,
+    bought: Floats,
+    paid: Floats,
+    budgets: Floats,
+    most_paid: Floats,
+) -> float:
+    """Return the largest relative difference of a tile's utilities and what they should be."""
+    wrong = -np.inf
+    for j in range(bought.size):
+        mu = profit_factor[j]
+        # As accurate as log1p to a part in 1e16 of μ, and three times as fast.
+        utility = mu * np.log(1.0 + bought[j]) - paid[j]
+        gain = mu / (1.0 + maximum(bought[j], 0.0))
+        scale = maximum(mu, ROUNDED_SHARE * (gain * budgets[j] + most_paid[j]))
+        wrong = maximum(wrong, abs(reported[j] - utility) / scale)
+    return wrong
 
 
 @vector_kernel
@@ -227,11 +253,13 @@ def first_blocks(
         roots: 2×N, roots x and y of the prices that tell who is at the floor.
         added: blocks×N×28, sums in the order of ``SUMS``; zero at first.
         most: blocks×N×13, in the order of ``EXTREMES``; −∞ at first.
-        user_most: blocks×2, largest share of μ by which a reported utility is wrong, and μ.
+        user_most: blocks×2, largest share by which a reported utility is wrong (of μ, or
+            ``ROUNDED_SHARE`` of Σκ(p + R)), and μ.
     """
     providers, users = work.shape
     per_f, per_b, q = np.empty(TILE), np.empty(TILE), np.empty(TILE)
     bought, paid, by_low, by_high = np.empty(TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    budgets, most_paid = np.empty(TILE), np.empty(TILE)
     for i in range(first, last):
         for start in range(i * BLOCK, min(i * BLOCK + BLOCK, users), TILE):
             stop = min(start + TILE, users)
@@ -242,7 +270,7 @@ def first_blocks(
                 profit_factor[start:stop],
             )
             for j in range(size):
-                bought[j] = paid[j] = 0.0
+                bought[j] = paid[j] = budgets[j] = most_paid[j] = 0.0
                 by_low[j] = 1.0 / (low[j] if low[j] > 0.0 else 1.0)
                 by_high[j] = 1.0 / high[j]
             for n in range(providers):
@@ -260,12 +288,13 @@ def first_blocks(
                 reported = qoe[n, start:stop]
                 parts = per_f[:size], per_b[:size], q[:size]
                 _allocation(a, b, k, r, f, w, reported, *parts, sums, largest)
-                _buy(k, r, q[:size], bought[:size], paid[:size])
-            wrong = factor = -np.inf
+                _buy(k, r, q[:size], bought[:size], paid[:size], budgets[:size], most_paid[:size])
+            told = user_utility[start:stop]
+            wrong = _wrong_utilities(
+                mu, told, bought[:size], paid[:size], budgets[:size], most_paid[:size]
+            )
+            factor = -np.inf
             for j in range(size):
-                # As accurate as log1p to a part in 1e16 of μ, and three times as fast.
-                utility = mu[j] * np.log(1.0 + bought[j]) - paid[j]
-                wrong = maximum(wrong, abs(user_utility[start + j] - utility) / mu[j])
                 factor = maximum(factor, mu[j])
             user_most[i, 0] = maximum(user_most[i, 0], wrong)
             user_most[i, 1] = maximum(user_most[i, 1], factor)

@@ -5,6 +5,10 @@ what its providers' conditions and prices need; from the totals follow the price
 with one user's rewards (:mod:`qoex.certificate.lines`); the second pass bounds by them what each
 user can gain. Chunks may be passed over in any order and anywhere. Totals are the same to the last
 bit however a market was cut up, for users are added up in blocks of 4096.
+
+References:
+    N. J. Higham, "The accuracy of floating point summation", SIAM Journal on Scientific Computing
+    14, 1993.
 """
 
 from __future__ import annotations

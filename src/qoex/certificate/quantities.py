@@ -7,6 +7,16 @@ TILE = 1024
 # Root rewards within this share of their threshold t may count as on or off the floor: far above
 # what solvers leave open, and few users come that close by chance.
 MARGINAL = 1e-9
+# A user's utility is compared relative to μ, or to this share of Σκ(p + R) if that is more: a QoE
+# κ − L is known to some ten roundings of κ, which weigh p in what it is worth and R in what it
+# costs. Where nobody buys and μ is tiny they are all there is; 1e-9 of this share is 45 of them.
+ROUNDED_SHARE = 1e-5
+
+# QoE within this share of κ is none: a user at its floor has κ − L = 0 but for rounding.
+NO_QOE = 1e-9
+# Stands for the largest value of users where none counts. Infinity would do as well, but then
+# compilers turn the choice into a branch.
+NONE = -1e300
 
 # What is summed up over the users of a provider, in this order.
 SUMS = (

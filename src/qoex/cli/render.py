@@ -191,6 +191,11 @@ def certificate_lines(
         )
     elif certificate.unique is None and certificate.holds(tolerance):
         lines.append("Whether it is the only one was not determined.")
+    if certificate.holds(tolerance):
+        known_index = (
+            "was not determined" if certificate.index is None else f"is {certificate.index:+d}"
+        )
+        lines.append(f"Its index, the sign of det(−∂ln use/∂ln price), {known_index}.")
     return lines
 
 

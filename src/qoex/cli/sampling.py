@@ -52,7 +52,7 @@ def _sample_into(output: str, providers: int, users: int, seed: int, *, feasible
     Raises:
         InvalidInputError: the name is none of these, or cannot be written.
     """
-    from qoex.model.feasibility import CAPACITY_MARGIN, capacity_factor
+    from qoex.model.feasibility import falls_short, too_small
 
     suffix = Path(output).suffix.lower()
     if not suffix or output.endswith("/"):
@@ -62,7 +62,7 @@ def _sample_into(output: str, providers: int, users: int, seed: int, *, feasible
             factor = sample_market_directory(
                 output, providers, users, seed, feasible=feasible, progress=progress.share
             )
-        return bool((factor < 1.0 - CAPACITY_MARGIN).all())
+        return not too_small(factor).any()
     if suffix not in (".toml", ".json"):
         raise InvalidInputError(
             f"{output}: the name of the file must end in .toml or .json, or in / for a directory"
@@ -76,4 +76,4 @@ def _sample_into(output: str, providers: int, users: int, seed: int, *, feasible
         write_market(market, output)
     else:
         write_scenario(scenario, output)
-    return bool((capacity_factor(market) < 1.0 - CAPACITY_MARGIN).all())
+    return not falls_short(market).any()

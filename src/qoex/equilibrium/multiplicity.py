@@ -4,6 +4,10 @@ Where a capacity is *pinned* (full, its price still the unit cost) or a pair *ma
 exactly where its QoE begins), users face a kink that each may weigh in its own way, and equilibria
 may form a continuum (theory, section 7). The search moves rewards along it, lets users
 response until they rest, and leaves the judgement of what it found to the certificate.
+
+References:
+    J. B. Rosen, "Existence and uniqueness of equilibrium points for concave N-person games",
+    Econometrica 33, 1965.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ import numpy as np
 
 from qoex.certificate import CERTIFIED, Certificate
 from qoex.certificate import certify as certify_conditions
+from qoex.certificate.index import equilibrium_index
+from qoex.certificate.quantities import NO_QOE
 from qoex.game.best_response import best_response_equilibrium
 from qoex.game.solution import Solution
 from qoex.model.market import BoolArray, FloatArray, Market
@@ -23,8 +29,6 @@ from qoex.model.market import BoolArray, FloatArray, Market
 # Relative distance within which use is at capacity, a price is the unit cost, and a reward is at
 # the threshold t² of its pair: far above rounding, far below what anyone would call a difference.
 KINK_TOLERANCE = 1e-9
-# QoE within this share of κ is none, as in the certificate.
-NO_QOE = 1e-9
 # Two equilibria differ if QoE of some pair does by this share of its κ: a thousand times what
 # certifying to 1e-9 leaves open where rewards hardly matter.
 DIFFERENT_QOE = 1e-6
@@ -55,7 +59,7 @@ def certify(
     away is known for one capacity only; with several it is open.) It becomes False where another
     equilibrium was found, the witness, itself certified to 1e-9 or better. None means not
     determined: no witness was found, the market is too large to search, or the solution is no
-    equilibrium in the first place.
+    equilibrium in the first place. ``index`` is that of :mod:`qoex.certificate.index`.
 
     Args:
         market: N providers × M users.
@@ -70,6 +74,9 @@ def certify(
     certificate = certify_conditions(market, solution, progress=progress)
     if not certificate.holds(tolerance):
         return certificate
+    certificate = replace(
+        certificate, index=equilibrium_index(market, solution, certificate, tolerance)
+    )
     # What is certified to a rougher tolerance is no closer than that to a kink it belongs to.
     near = max(tolerance, KINK_TOLERANCE)
     found = (_kink(market, solution, certificate, n, near) for n in range(market.providers))

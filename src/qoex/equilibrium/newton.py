@@ -5,6 +5,12 @@ stop it, and the remedy: a capacity that is overloaded although its price may no
 over the kink), a pair that will not settle on either side of its threshold (make it an unknown),
 and in a market with hardly any room to spare a cycle between sides (start anew from rounds of best
 responses, which are slow but steady; if they come to rest, their fixed point is an equilibrium).
+
+References:
+    L. Qi, J. Sun, "A nonsmooth version of Newton's method", Mathematical Programming 58, 1993.
+
+    T. De Luca, F. Facchinei, C. Kanzow, "A semismooth equation approach to the solution of
+    nonlinear complementarity problems", Mathematical Programming 75, 1996.
 """
 
 from __future__ import annotations

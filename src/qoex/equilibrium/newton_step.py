@@ -1,4 +1,9 @@
-"""One step of the search in the capacity prices, from a linear model of the users' answers."""
+"""One step of the search in the capacity prices, from a linear model of the users' answers.
+
+References:
+    J.-S. Pang, "Newton's method for B-differentiable equations", Mathematics of Operations
+    Research 15, 1990.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,13 @@ starts, the *other* users of the provider weigh "at the floor" and "off the floo
 α ∈ [0, 1]. Such *marginal* pairs join the unknowns; all other pairs have α = 0 or 1.
 
 This module evaluates; what drives the residual to zero is in :mod:`qoex.equilibrium.solver`.
+
+References:
+    F. Facchinei, J.-S. Pang, "Finite-Dimensional Variational Inequalities and Complementarity
+    Problems", Springer, 2003.
+
+    R. D. Yates, "A framework for uplink power control in cellular radio systems", IEEE Journal on
+    Selected Areas in Communications 13, 1995.
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""The canonical equilibrium: the capacity prices at which users and providers are at rest."""
+"""The canonical equilibrium: the capacity prices at which users and providers are at rest.
+
+References:
+    H. D. Sherali, "A multiple leader Stackelberg model and analysis", Operations Research 32, 1984.
+
+    J.-S. Pang, M. Fukushima, "Quasi-variational inequalities, generalized Nash equilibria, and
+    multi-leader-follower games", Computational Management Science 2, 2005.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +23,7 @@ from qoex.errors import InvalidInputError
 from qoex.game.best_response import idle_at_least
 from qoex.game.outcome import outcome_of
 from qoex.game.solution import Regime, Solution, Status, Step
-from qoex.model.feasibility import FloorLoad, capacity_factor, require_feasible
+from qoex.model.feasibility import FloorLoad, frontier_factor, require_feasible
 from qoex.model.market import FloatArray, Market
 
 # Prices of the sample need not be better known than they are those of the market.
@@ -100,7 +107,7 @@ def solve(
     if market.users > _LARGEST_USERS:
         return by_prices(max_sweeps)
     require_feasible(market)
-    if capacity_factor(market).max() > 1.0 - _NEAR:
+    if frontier_factor(market).max() > 1.0 - _NEAR:
         return _near_least(market) or _if_at_rest(market, by_prices(max_sweeps))
     solution = by_prices(min(max_sweeps, _PATIENCE))
     if solution.status.ok or max_sweeps <= _PATIENCE:

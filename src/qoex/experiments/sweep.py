@@ -18,8 +18,8 @@ from qoex.experiments.axes import AXES, Axis, restrict
 from qoex.experiments.measure import MEASURED, SchemeCase, failed, measure
 from qoex.experiments.study import Row
 from qoex.model.admission import admit
-from qoex.model.feasibility import capacity_factor
-from qoex.model.market import FloatArray, Market
+from qoex.model.feasibility import capacity_factor, frontier_factor
+from qoex.model.market import Market
 from qoex.model.tokens import Tokens
 from qoex.scenario import Scenario
 from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, Ranges, sample_scenario
@@ -264,11 +264,11 @@ class Sweep:
         try:
             scenario = self.axis.change(world, self.values[point])
             market, tokens = scenario.market(), scenario.tokens()
-            factor = capacity_factor(market)
-            market, dropped = self._relieved(market, factor)
+            factor = float(capacity_factor(market).max())
+            market, dropped = self._relieved(market)
         except Exception as error:  # as in measure: it must not cost the other points
             return [place | {"scheme": case.label} | failed(error) for case in self.schemes]
-        place |= {"dropped_pairs": dropped, "capacity_factor": float(factor.max())}
+        place |= {"dropped_pairs": dropped, "capacity_factor": factor}
         return [
             place | {"scheme": case.label} | measure(market, tokens, case) for case in self.schemes
         ]
@@ -286,7 +286,7 @@ class Sweep:
             "capacity_factor": None,
         }
 
-    def _relieved(self, market: Market, factor: FloatArray) -> tuple[Market, int]:
+    def _relieved(self, market: Market) -> tuple[Market, int]:
         """Return the market as ``overload`` leaves it, and how many pairs that cost."""
         if self.overload == "admit":
             admission = admit(market)
@@ -297,7 +297,7 @@ class Sweep:
                 )
             return admission.market, len(admission.dropped)
         if self.overload == "raise":
-            growth = np.maximum(SPARE_CAPACITY * factor, 1.0)
+            growth = np.maximum(SPARE_CAPACITY * frontier_factor(market), 1.0)
             return market.replace(
                 compute_capacity=market.compute_capacity * growth,
                 bandwidth_capacity=market.bandwidth_capacity * growth,

@@ -3,9 +3,10 @@
 The JSON object has the keys ``version``, ``status`` (a value of ``Status``), ``method``, ``steps``,
 ``rewards``, ``compute``, ``bandwidth``, ``qoe`` (N lists of M numbers), ``user_utility`` (M),
 ``provider_utility`` (N), ``capacities`` (an object for each resource of each provider) and
-``certificate``; ``notes`` and ``dropped`` (demands turned away) only where there are any. Units are
-those of ``Solution``. A number that is not finite is written as null and cannot be read back. A
-file without ``version`` is of the first form, in which ``status`` was a sentence; it is read, too.
+``certificate`` (``unique`` and ``index`` of it are null where they are not determined); ``notes``
+and ``dropped`` (demands turned away) only where there are any. Units are those of ``Solution``. A
+number that is not finite is written as null and cannot be read back. A file without
+``version`` is of the first form, in which ``status`` was a sentence; it is read, too.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ def solution_data(
             "regret_per_user": plain(certificate.regret_per_user),
             "kkt_residual": plain(certificate.kkt_residual),
             "unique": certificate.unique,
+            "index": certificate.index,
         },
     }
     if solution.notes:

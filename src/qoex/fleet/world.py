@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qoex.fleet.settings import HOUR, FleetSettings
 from qoex.model import qoe
-from qoex.model.feasibility import capacity_factor
+from qoex.model.feasibility import frontier_factor
 from qoex.model.market import BoolArray, FloatArray, Market
 from qoex.model.work import QuadraticWork
 from qoex.scenario.sampling import Interval
@@ -113,7 +113,7 @@ class World:
         self.work_per_token_pair = self._drawn(ranges.work_per_token_pair, count)
         self.demands = self._new_demands(settings.users)
         self.user_names = [self._name() for _ in range(settings.users)]
-        growth = np.maximum(1.0, settings.headroom * capacity_factor(self._market(self.up)))
+        growth = np.maximum(1.0, settings.headroom * frontier_factor(self._market(self.up)))
         self.compute_capacity *= growth
         self.bandwidth_capacity *= growth
 

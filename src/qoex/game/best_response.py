@@ -5,6 +5,10 @@ rewards (Theorem 3 fails where a capacity begins to bind), but it has one maximu
 (theory, section 4). Responding in turn needs no system of prices to be solved, so it checks
 :func:`qoex.equilibrium.solver.solve`. It is for small markets: a round takes NM² operations for
 each piece that a user's response consists of, and there are one to M + 2 of them.
+
+References:
+    B. F. Hobbs, C. B. Metzler, J.-S. Pang, "Strategic gaming analysis for electric power systems:
+    an MPEC approach", IEEE Transactions on Power Systems 15, 2000.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What every scheme is scored by: usage and costs as in section VI-C, and what they buy."""
+"""What every scheme is scored by: usage and costs as in section VI-C, and what they buy.
+
+References:
+    E. Koutsoupias, C. Papadimitriou, "Worst-case equilibria", STACS, 1999 (the price of anarchy).
+"""
 
 from __future__ import annotations
 

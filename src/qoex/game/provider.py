@@ -1,4 +1,12 @@
-"""The lower level: a provider's exact answer to the rewards it is offered (Theorem 2, eq. 8)."""
+"""The lower level: a provider's exact answer to the rewards it is offered (Theorem 2, eq. 8).
+
+References:
+    W. Karush, "Minima of functions of several variables with inequalities as side constraints",
+    master's thesis, University of Chicago, 1939.
+
+    H. W. Kuhn, A. W. Tucker, "Nonlinear programming", Proceedings of the Second Berkeley Symposium
+    on Mathematical Statistics and Probability, 1951.
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,11 @@ Where the printed algorithm is silent, or cannot be meant as it is printed:
 
 That rule is no certificate: with Δ = u/t utilities cease to change because steps shrink, whether or
 not a user could still gain. What the result is worth is told by its regret.
+
+References:
+    H. Wu, M. Xu, Z. Xiong, L. Gao, H. Pan, D. Niyato, T.-T. Chan, "A QoE-Driven Personalized
+    Incentive Mechanism Design for AIGC Services in Resource-Constrained Edge Networks"
+    (Algorithm 1).
 """
 
 from __future__ import annotations

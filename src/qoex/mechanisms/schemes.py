@@ -5,6 +5,15 @@ leaves much of them open; where it does, the docstring of the scheme says what i
 
 The rewards of ``ratio`` and ``token`` are not clipped to a user's box: R^min and R^max belong to
 the reward game, and these are other mechanisms. Nor are the implied rewards of ``welfare``.
+
+References:
+    H. Wu, M. Xu, Z. Xiong, L. Gao, H. Pan, D. Niyato, T.-T. Chan, "A QoE-Driven Personalized
+    Incentive Mechanism Design for AIGC Services in Resource-Constrained Edge Networks"
+    (section VI-C).
+
+    F. P. Kelly, A. K. Maulloo, D. K. H. Tan, "Rate control for communication networks: shadow
+    prices, proportional fairness and stability", Journal of the Operational Research Society 49,
+    1998 (welfare by prices, and users that take them).
 """
 
 from __future__ import annotations
@@ -258,8 +267,10 @@ def _equal_split(
     try:
         played = solve(reduced)
     except InfeasibleMarketError as error:
-        none: dict[str, Any] = {shared: 0.0}
-        raise InfeasibleMarketError([replace(item, **none) for item in error.shortfalls]) from None
+        by_rule: dict[str, Any] = {f"{shared}_needed": None}
+        raise InfeasibleMarketError(
+            [replace(item, **by_rule) for item in error.shortfalls]
+        ) from None
 
     rewards = np.where(free, market.reward_min, played.rewards)
     qoe = np.where(free, budget, played.qoe)

@@ -5,6 +5,13 @@ exactly when λ_max(Σ_K q qᵀ) ≤ 1, for λ_max is the capacity factor of K. 
 Σ_K (q_m·e)² ≤ 1 for *every* direction e of length one: linear in the choice of K (with
 e ∝ (√σ, 1/√σ) it is the AM–GM form of (F − Σa/κ)(W − Σb/κ) ≥ (Σ√(ab)/κ)²). So an integer program
 with a few directions is solved, and the direction that its answer violates is added, until none is.
+
+References:
+    J. E. Kelley, "The cutting-plane method for solving convex programs", Journal of the Society
+    for Industrial and Applied Mathematics 8, 1960.
+
+    Q. Huangfu, J. A. J. Hall, "Parallelizing the dual revised simplex method", Mathematical
+    Programming Computation 10, 2018 (HiGHS).
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from qoex.errors import InvalidInputError
-from qoex.model.feasibility import CAPACITY_MARGIN, capacity_factor, floor_terms
+from qoex.model.feasibility import falls_short, floor_terms
 from qoex.model.market import BoolArray, FloatArray, Market
 
 # Where something has to be dropped, the rest is made to fit into capacities smaller by this share:
@@ -83,7 +90,7 @@ def admit(market: Market, *, by: By = "count", time_limit: float = TIME_LIMIT) -
     dropped = np.zeros(market.work.shape, dtype=bool)
     optimal = True
     loads = _loads(market)
-    for n in np.flatnonzero(capacity_factor(market) >= 1.0 - CAPACITY_MARGIN):
+    for n in np.flatnonzero(falls_short(market)):
         users = np.flatnonzero(market.present[n])
         # A mean of one: the solver's absolute gap of 1e-6 is then one of the mean value.
         worth = value[n, users] / value[n, users].mean()

@@ -130,7 +130,7 @@ def sample_scenario(
         ranges: what to draw from.
         feasible: multiply both capacities of a provider that cannot serve all of its users, or
             only just can, by 1.05 φ, where φ is the least factor that would do
-            (``feasibility.capacity_factor``; applied where φ > 1/1.05). The draws are the same
+            (``feasibility.frontier_factor``; applied where φ > 1/1.05). The draws are the same
             either way, but capacities may then lie above their ranges.
 
     Raises:
@@ -193,7 +193,7 @@ def sample_scenario(
     scenario = build(compute_capacity, bandwidth_capacity)
     if not feasible:
         return scenario
-    from qoex.model.feasibility import capacity_factor  # not needed but here
+    from qoex.model.feasibility import frontier_factor  # not needed but here
 
-    growth = np.maximum(SPARE_CAPACITY * capacity_factor(scenario.market()), 1.0)
+    growth = np.maximum(SPARE_CAPACITY * frontier_factor(scenario.market()), 1.0)
     return build(compute_capacity * growth, bandwidth_capacity * growth)

@@ -6,6 +6,9 @@ with q = (√(a/(κF)), √(b/(κW))) a set of demands fits where λ_max(Σ q q�
 very many small ones takes them in the order of worth/(q·e)², e being the direction in which that
 largest eigenvalue is reached. So a few directions are tried, and what a set misses of the best one
 is worth no more than the few demands at the border.
+
+References:
+    G. B. Dantzig, "Discrete-variable extremum problems", Operations Research 5, 1957.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 from qoex.agent.solving.task import Admission, AdmitBy, Demands
 from qoex.errors import InvalidInputError
 from qoex.model.admission import CAPACITY_RESERVE, admit
-from qoex.model.feasibility import CAPACITY_MARGIN, capacity_factor, floor_terms
+from qoex.model.feasibility import falls_short, floor_terms
 from qoex.model.market import BoolArray, FloatArray, Market
 
 # Up to so many demands of a provider the best choice is searched for, which takes a fraction of a
@@ -42,7 +45,7 @@ def turned_away(market: Market, how: Admission) -> BoolArray:
         how: by what to choose; not by NONE.
     """
     away = np.zeros(market.work.shape, dtype=np.bool_)
-    short = np.flatnonzero(capacity_factor(market) >= 1.0 - CAPACITY_MARGIN)
+    short = np.flatnonzero(falls_short(market))
     few = [int(n) for n in short if np.count_nonzero(market.present[n]) <= SEARCHED]
     for n in few:
         away[n] = _searched(market, n, how, how.seconds / len(few))

@@ -8,6 +8,7 @@ import numpy as np
 
 from markets import random_market
 from qoex.calibration import Observations
+from qoex.calibration.observed import QUANTITIES
 from qoex.equilibrium.solver import solve
 from qoex.model.market import FloatArray, Market
 
@@ -34,7 +35,25 @@ def seen(market: Market) -> Observations:
     """All that an exact equilibrium of the market shows."""
     solution = solve(market)
     assert solution.status.ok
-    return Observations.from_solution(market, solution)
+    told = ("compute_capacity", "bandwidth_capacity", "reward_min", "reward_max")
+    return Observations(
+        latency_budget=market.latency_budget,
+        known={name: getattr(market, name) for name in told},
+        provider_names=market.provider_names,
+        user_names=market.user_names,
+        **{name: np.where(market.present, getattr(solution, name), np.nan) for name in QUANTITIES},
+    )
+
+
+def seeing(observations: Observations, **quantities: FloatArray) -> Observations:
+    """The same table, but that these quantities were observed instead."""
+    return Observations(
+        latency_budget=observations.latency_budget,
+        known=observations.known,
+        provider_names=observations.provider_names,
+        user_names=observations.user_names,
+        **{**observations.quantities, **quantities},
+    )
 
 
 def noisy(observations: Observations, share: float, rng: np.random.Generator) -> Observations:
@@ -43,8 +62,8 @@ def noisy(observations: Observations, share: float, rng: np.random.Generator) ->
     def blurred(array: FloatArray) -> FloatArray:
         return array * (1.0 + share * rng.normal(size=array.shape))
 
-    return observations.seeing(
-        **{name: blurred(array) for name, array in observations.quantities.items()}
+    return seeing(
+        observations, **{name: blurred(array) for name, array in observations.quantities.items()}
     )
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from qoex.experiments.accuracy_bound import AccuracyBound
 from qoex.experiments.appendix_a.convergence import appendix_studies
 from qoex.experiments.case_study import CaseStudy
-from qoex.experiments.claims import CLAIMS, judge, judged_frame
+from qoex.experiments.claims import CLAIMS, judge, write_claims
 from qoex.experiments.inferred import Inferred
 from qoex.experiments.paper import paper_sweeps
 from qoex.experiments.plots.appendix_panels import CONVERGENCE_PANELS
@@ -43,7 +43,7 @@ def studies() -> tuple[Study, ...]:
     sweeps = []
     for sweep in paper_sweeps():
         base = sweep.name.removesuffix("-ample").removesuffix("-table-iv")
-        sweeps.append(replace(sweep, values=_VALUES[base]))
+        sweeps.append(sweep.replace(values=_VALUES[base]))
     appendix = replace(
         appendix_studies()[0], scales=(0.1, 0.3), steps=(0.1,), levels=(100,), max_iterations=50
     )
@@ -67,4 +67,4 @@ def judge_claims(folder: Path) -> None:
     """Write the judged claims of a folder from its tables."""
     tables = folder / "tables"
     frames = {path.stem: pl.read_parquet(path) for path in tables.glob("*.parquet")}
-    judged_frame(judge(CLAIMS, frames)).write_parquet(folder / "claims.parquet")
+    write_claims(judge(CLAIMS, frames), folder)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ SMALL = Sweep(
 
 def small_sweep(**changes: Any) -> Sweep:
     """A sweep of four rows for each seed, with some fields changed."""
-    return replace(SMALL, **changes)
+    return SMALL.replace(**changes)
 
 
 @dataclass(frozen=True)

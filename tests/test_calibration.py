@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from markets import Family, random_market
-from observed_tables import noisy, seen, shared_market
+from observed_tables import noisy, seeing, seen, shared_market
 from qoex.calibration import (
     FitStatus,
     Inference,
+    InferredParameter,
     Observations,
-    Parameter,
+    ParameterVerdict,
     Refit,
-    Verdict,
     infer_parameters,
 )
 from qoex.calibration.identifiability import judge
-from qoex.calibration.search import Fit, Problem
+from qoex.calibration.search import Fit, FitProblem
 from qoex.calibration.start import starting_markets
 from qoex.calibration.unknowns import SOUGHT, unknowns_of
 from qoex.equilibrium.solver import solve
@@ -34,7 +34,7 @@ NAN = np.nan
 SEARCH = import_module("qoex.calibration.search")
 
 
-def verdicts(inference: Inference, field: str) -> set[Verdict]:
+def verdicts(inference: Inference, field: str) -> set[ParameterVerdict]:
     return {item.verdict for item in inference.parameters if item.field == field}
 
 
@@ -57,7 +57,7 @@ def test_parameters_come_back_from_exact_observations(providers: int, users: int
     inference = infer_parameters(seen(market), profile=False)
     assert_recovered(market, inference)
     assert inference.market.provider_names == market.provider_names
-    assert verdicts(inference, "bandwidth_cost") == {Verdict.PINNED}
+    assert verdicts(inference, "bandwidth_cost") == {ParameterVerdict.PINNED}
     judged = inference.identifiability
     assert judged.unknowns == judged.rank == 2 + providers + 2 * providers * users
     assert judged.degrees_of_freedom == 4 * providers * users - judged.unknowns
@@ -125,7 +125,7 @@ def test_gaps_are_filled_by_what_else_was_seen() -> None:
         name: np.where(np.arange(10).reshape(2, 5) == hole, NAN, array)
         for (name, array), hole in zip(observations.quantities.items(), (1, 8, 3, 5), strict=True)
     }
-    inference = infer_parameters(observations.seeing(**gaps), profile=False)
+    inference = infer_parameters(seeing(observations, **gaps), profile=False)
     assert_recovered(market, inference)
     for (name, array), hole in zip(inference.errors.items(), (1, 8, 3, 5), strict=True):
         assert np.argwhere(np.isnan(array)).tolist() == [[hole // 5, hole % 5]], name
@@ -155,7 +155,9 @@ def test_where_a_known_capacity_binds_its_unit_cost_stays_open(
             open_one = regime is Regime.BINDING
             binding += open_one
             parameter = inference.parameter(field, name)
-            assert parameter.verdict is (Verdict.FREE if open_one else Verdict.PINNED)
+            assert parameter.verdict is (
+                ParameterVerdict.FREE if open_one else ParameterVerdict.PINNED
+            )
             assert math.isinf(parameter.error) == open_one
             # What has no effect stays where it was started, below the price.
             price = float(state.price[market.provider_names.index(name)])
@@ -185,7 +187,7 @@ def test_rewards_at_a_known_bound_are_fitted_too() -> None:
 
 
 def without_bandwidth(observations: Observations) -> Observations:
-    return observations.seeing(bandwidth=np.full(observations.qoe.shape, NAN))
+    return seeing(observations, bandwidth=np.full(observations.qoe.shape, NAN))
 
 
 def test_unseen_bandwidth_leaves_the_unit_costs_open_unless_they_are_known() -> None:
@@ -193,9 +195,9 @@ def test_unseen_bandwidth_leaves_the_unit_costs_open_unless_they_are_known() -> 
     observations = without_bandwidth(seen(market))
     inference = infer_parameters(observations, profile=False)
     assert inference.rms < 1e-9
-    assert verdicts(inference, "profit_factor") == {Verdict.PINNED}
+    assert verdicts(inference, "profit_factor") == {ParameterVerdict.PINNED}
     for field in ("compute_cost", "bandwidth_cost", "work", "traffic"):
-        assert verdicts(inference, field) == {Verdict.FREE}, field
+        assert verdicts(inference, field) == {ParameterVerdict.FREE}, field
     # Latency is shared out between the resources as one likes, at each provider; and d goes with b.
     assert inference.identifiability.rank == inference.identifiability.unknowns - 3
     told = observations.knowing(
@@ -207,12 +209,14 @@ def test_unseen_bandwidth_leaves_the_unit_costs_open_unless_they_are_known() -> 
 def test_without_rewards_the_unit_of_money_is_open() -> None:
     market = shared_market(2, 5, seed=2)
     observations = seen(market)
-    observations = observations.seeing(rewards=np.full(observations.qoe.shape, NAN))
+    observations = seeing(observations, rewards=np.full(observations.qoe.shape, NAN))
     inference = infer_parameters(observations)
-    assert verdicts(inference, "work") == verdicts(inference, "traffic") == {Verdict.PINNED}
+    assert (
+        verdicts(inference, "work") == verdicts(inference, "traffic") == {ParameterVerdict.PINNED}
+    )
     money = ("profit_factor", "compute_cost", "bandwidth_cost")
     for field in money:
-        assert verdicts(inference, field) == {Verdict.FREE}
+        assert verdicts(inference, field) == {ParameterVerdict.FREE}
     weakest = inference.identifiability.weakest
     assert {field for field, _, _ in weakest.parts} == set(money)
     assert [share for _, _, share in weakest.parts] == pytest.approx([1.0] * 4, abs=1e-3)
@@ -297,7 +301,7 @@ def test_as_many_unknowns_as_numbers_tell_no_error() -> None:
     assert_recovered(market, inference)
     assert inference.identifiability.degrees_of_freedom == 0
     assert math.isnan(inference.identifiability.noise)
-    assert {item.verdict for item in inference.parameters} == {Verdict.UNTOLD}
+    assert {item.verdict for item in inference.parameters} == {ParameterVerdict.UNTOLD}
     with_noise = infer_parameters(observations, noise=0.01)
     assert all(math.isfinite(item.error) for item in with_noise.parameters)
 
@@ -336,28 +340,30 @@ def test_a_direction_without_effect_opens_only_the_unknowns_in_it() -> None:
     assert [share for _, _, share in judged.weakest.parts] == pytest.approx([1.0, 0.5])
     open_one = parameters[1]
     assert (open_one.low, open_one.high) == (0.0, math.inf)
-    assert open_one.verdict is Verdict.FREE
+    assert open_one.verdict is ParameterVerdict.FREE
 
 
-def parameter(factor: float, **refits: Refit) -> Parameter:
-    return Parameter("work", "a, b", 5.0, 0.1, 5.0 / factor, 5.0 * factor, **refits)
+def parameter(factor: float, **refits: Refit) -> InferredParameter:
+    return InferredParameter("work", "a, b", 5.0, 0.1, 5.0 / factor, 5.0 * factor, **refits)
 
 
 @pytest.mark.parametrize(
     ("item", "verdict"),
     [
-        (parameter(1.09), Verdict.PINNED),
-        (parameter(1.11), Verdict.LOOSE),
-        (parameter(1.99), Verdict.LOOSE),
-        (parameter(2.01), Verdict.FREE),
-        (parameter(1.05, half=Refit(0.1, True), twice=Refit(0.1, True)), Verdict.PINNED),
-        (parameter(1.05, half=Refit(0.1, False), twice=Refit(0.1, True)), Verdict.FREE),
-        (parameter(1.05, half=Refit(0.1, True), twice=Refit(0.1, False)), Verdict.FREE),
-        (parameter(1.05, half=Refit(NAN, None), twice=Refit(0.1, True)), Verdict.PINNED),
-        (replace(parameter(1.05), error=NAN, low=NAN, high=NAN), Verdict.UNTOLD),
+        (parameter(1.09), ParameterVerdict.PINNED),
+        (parameter(1.11), ParameterVerdict.LOOSE),
+        (parameter(1.99), ParameterVerdict.LOOSE),
+        (parameter(2.01), ParameterVerdict.FREE),
+        (parameter(1.05, half=Refit(0.1, True), twice=Refit(0.1, True)), ParameterVerdict.PINNED),
+        (parameter(1.05, half=Refit(0.1, False), twice=Refit(0.1, True)), ParameterVerdict.FREE),
+        (parameter(1.05, half=Refit(0.1, True), twice=Refit(0.1, False)), ParameterVerdict.FREE),
+        (parameter(1.05, half=Refit(NAN, None), twice=Refit(0.1, True)), ParameterVerdict.PINNED),
+        (replace(parameter(1.05), error=NAN, low=NAN, high=NAN), ParameterVerdict.UNTOLD),
     ],
 )
-def test_verdicts_follow_from_intervals_and_refits(item: Parameter, verdict: Verdict) -> None:
+def test_verdicts_follow_from_intervals_and_refits(
+    item: InferredParameter, verdict: ParameterVerdict
+) -> None:
     assert item.verdict is verdict
 
 
@@ -367,7 +373,7 @@ def test_users_who_do_not_meet_are_moved_at_once(
 ) -> None:
     observations = seen(shared_market(2, 5, seed=3))
     unknowns = unknowns_of(observations, per_user=per_user)
-    problem = Problem(unknowns)
+    problem = FitProblem(unknowns)
     market = next(starting_markets(unknowns))
     logs = unknowns.logs({name: 1.05 * getattr(market, name) for name in SOUGHT})
     together = problem.jacobian(logs, judging=True)
@@ -381,7 +387,7 @@ def test_users_who_do_not_meet_are_moved_at_once(
 def test_slopes_are_those_of_the_residuals() -> None:
     observations = seen(shared_market(2, 3, seed=3))
     unknowns = unknowns_of(observations)
-    problem = Problem(unknowns)
+    problem = FitProblem(unknowns)
     market = next(starting_markets(unknowns))
     logs = unknowns.logs({name: getattr(market, name) for name in SOUGHT})
     along = np.linspace(-1.0, 1.0, logs.size)
@@ -397,7 +403,7 @@ def test_slopes_are_those_of_the_residuals() -> None:
 def test_errors_are_relative_and_zero_qoe_is_missed_by_a_share_of_the_budget() -> None:
     market = random_market(np.random.default_rng(7), 3, 4, "binding")
     observations = seen(market)
-    problem = Problem(unknowns_of(observations))
+    problem = FitProblem(unknowns_of(observations))
     moved = replace(
         solve(market),
         compute=2.0 * observations.compute,
@@ -489,7 +495,7 @@ def test_the_best_of_several_searches_counts(better: int, monkeypatch: pytest.Mo
     observations = noisy(seen(market), 0.05, np.random.default_rng(0))
     calls: list[int] = []
 
-    def searched(problem: Problem, start: FloatArray) -> Fit:
+    def searched(problem: FitProblem, start: FloatArray) -> Fit:
         calls.append(len(calls))
         fit: Fit = SEARCH.search(problem, start)
         worse = replace(fit, status=FitStatus.STALLED, residuals=2.0 * fit.residuals)
@@ -502,7 +508,7 @@ def test_the_best_of_several_searches_counts(better: int, monkeypatch: pytest.Mo
 
 
 def test_a_refit_that_fails_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(problem: Problem, start: FloatArray, *, rough: bool) -> Fit:
+    def refused(problem: FitProblem, start: FloatArray, *, rough: bool) -> Fit:
         raise InvalidInputError("no")
 
     monkeypatch.setattr(import_module("qoex.calibration.profile"), "search", refused)
@@ -511,7 +517,7 @@ def test_a_refit_that_fails_says_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         assert refit is not None
         assert refit.ruled_out is None
         assert math.isnan(refit.rms)
-    assert item.verdict is Verdict.PINNED
+    assert item.verdict is ParameterVerdict.PINNED
 
 
 def test_a_start_of_another_shape_is_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from commands import qoex_command
-from observed_tables import HEADER, ROWS, noisy, seen, shared_market, write_table
+from observed_tables import HEADER, ROWS, noisy, seeing, seen, shared_market, write_table
 from qoex import kernels
 from qoex.calibration import Inference, infer_parameters, table_v_observations
 from qoex.cli import inference as command
@@ -79,7 +79,7 @@ def test_what_the_data_tell_least_is_said() -> None:
 
 def test_open_combinations_are_said() -> None:
     observations = seen(shared_market(2, 5, seed=2))
-    observations = observations.seeing(rewards=np.full((2, 5), np.nan))
+    observations = seeing(observations, rewards=np.full((2, 5), np.nan))
     lines = shown(infer_parameters(observations, profile=False))
     assert (
         "Nothing tells 1 combination of them; one is profit factor, compute cost of 2 providers "
@@ -129,7 +129,7 @@ def test_json_holds_the_whole_inference(tmp_path: Path) -> None:
     data = json.loads(printed.stdout)
     assert data == json.loads(saved.read_text(encoding="utf-8"))
     inference = infer_parameters(table_v_observations())
-    assert data["converged"] is True
+    assert (data["version"], data["status"], data["converged"]) == (2, "converged", True)
     assert (data["largest"], data["rms"]) == (inference.largest, inference.rms)
     assert data["parameters"][0]["value"] == inference.parameters[0].value
     assert data["parameters"][0]["verdict"] == "pinned down"
@@ -142,7 +142,7 @@ def test_what_is_not_finite_becomes_null() -> None:
     observations = seen(shared_market(1, 4, seed=2))
     gone = np.array([[1.0, np.nan, 1.0, 1.0]])
     inference = infer_parameters(
-        observations.seeing(qoe=observations.qoe * gone, bandwidth=np.full((1, 4), np.nan)),
+        seeing(observations, qoe=observations.qoe * gone, bandwidth=np.full((1, 4), np.nan)),
         profile=False,
     )
     data = json.loads(json.dumps(inference_data(inference), allow_nan=False))

@@ -69,26 +69,6 @@ def test_what_is_known_can_be_added_changed_and_forgotten() -> None:
     assert changed.user_names == observations.user_names
 
 
-def test_seeing_replaces_what_was_observed() -> None:
-    observations = small().seeing(qoe=np.full((2, 3), NAN), rewards=small().rewards)
-    assert observations.count == 3 + 5 + 5
-
-
-def test_a_solution_shows_all_but_the_hidden_parameters() -> None:
-    market = random_market(np.random.default_rng(3), 3, 5, "absent")
-    market = market.select(users=market.present.any(axis=0), providers=market.present.any(axis=1))
-    solution = solve(market)
-    observations = Observations.from_solution(market, solution)
-    for name, array in observations.quantities.items():
-        shown = market.present & ((solution.qoe > 0) | (name != "rewards"))
-        np.testing.assert_array_equal(array[shown], getattr(solution, name)[shown])
-        assert np.isnan(array[~shown]).all()
-    assert set(observations.known) == {
-        "compute_capacity", "bandwidth_capacity", "reward_min", "reward_max"
-    }  # fmt: skip
-    np.testing.assert_array_equal(observations.known["reward_max"], market.reward_max)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -160,11 +140,6 @@ def test_a_solution_shows_all_but_the_hidden_parameters() -> None:
 def test_what_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
         small(**changes)
-
-
-def test_only_quantities_can_be_seen() -> None:
-    with pytest.raises(InvalidInputError, match=r"^'latency' is not observed; rewards, comp"):
-        small().seeing(latency=1.0)
 
 
 def test_a_csv_becomes_arrays_in_the_order_of_its_names(tmp_path: Path) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qoex.calibration import FitStatus, Inference, Verdict, infer_parameters, table_v_observations
+from qoex.calibration import (
+    FitStatus,
+    Inference,
+    ParameterVerdict,
+    infer_parameters,
+    table_v_observations,
+)
 from qoex.certificate import certify
 from qoex.data.paper_case import compare_with_table_v
 from qoex.files.market_files import read_scenario
@@ -55,7 +61,7 @@ def test_what_comes_back_is_an_equilibrium_without_scarcity() -> None:
 def test_given_d_everything_is_pinned_down() -> None:
     inference = inferred()
     assert len(inference.parameters) == 1 + 2 + 6 + 6
-    assert {item.verdict for item in inference.parameters} == {Verdict.PINNED}
+    assert {item.verdict for item in inference.parameters} == {ParameterVerdict.PINNED}
     for field, place in (
         ("profit_factor", ""),
         ("compute_cost", "asp-1"),
@@ -117,14 +123,16 @@ def test_table_v_does_not_tell_the_cost_of_bandwidth() -> None:
     assert inference.status.ok
     cost = inference.parameter("bandwidth_cost")
     assert cost.value == pytest.approx(0.389, abs=0.001)
-    assert cost.verdict is Verdict.FREE
+    assert cost.verdict is ParameterVerdict.FREE
     assert cost.low < 0.15 < cost.high
     for refit in (cost.half, cost.twice):
         assert refit is not None
         assert refit.ruled_out is False
         assert refit.rms < 1.3 * inference.rms
     # Traffic goes with it; all else is pinned down.
-    open_ones = {item.field for item in inference.parameters if item.verdict is not Verdict.PINNED}
+    open_ones = {
+        item.field for item in inference.parameters if item.verdict is not ParameterVerdict.PINNED
+    }
     assert open_ones == {"bandwidth_cost", "traffic"}
     weakest = inference.identifiability.weakest
     assert {field for field, _, _ in weakest.parts} == {"bandwidth_cost", "traffic"}

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from claim_tables import around, case_table, sweep_table
 from qoex.experiments.case_study import CaseStudy
-from qoex.experiments.claims import CLAIMS, COMPANIONS, Claim, Verdict, judge, judged_frame
+from qoex.experiments.claims import (
+    CLAIMS,
+    COMPANIONS,
+    Claim,
+    ClaimVerdict,
+    judge,
+    judged_frame,
+    read_claims,
+    write_claims,
+)
 from qoex.experiments.claims.changes import Direction, Trend
 from qoex.experiments.claims.levels import FullUse
 from qoex.experiments.claims.readings import COLUMNS, FIXED, VARIANTS
@@ -93,7 +104,7 @@ def test_without_any_table_nothing_can_be_determined() -> None:
     judged = judge(CLAIMS, {})
     assert [item.claim for item in judged] == [*CLAIMS]
     for item in judged:
-        assert item.verdict is Verdict.UNDETERMINED
+        assert item.verdict is ClaimVerdict.UNDETERMINED
         assert (item.ours, item.why) == ((), "")
         assert item.reason.startswith("the table ")
         assert item.reason.endswith(" is not there")
@@ -140,7 +151,7 @@ def users(means: tuple[float, ...] = (1, 2, 3, 4, 5)) -> pl.DataFrame:
 )
 def test_a_table_that_lacks_something_is_said_to(table: pl.DataFrame, reason: str) -> None:
     (judged,) = judge([RISING], {"users": table})
-    assert (judged.verdict, judged.reason) == (Verdict.UNDETERMINED, reason)
+    assert (judged.verdict, judged.reason) == (ClaimVerdict.UNDETERMINED, reason)
 
 
 def test_rows_that_are_not_solved_do_not_count_whatever_numbers_they_hold() -> None:
@@ -148,7 +159,7 @@ def test_rows_that_are_not_solved_do_not_count_whatever_numbers_they_hold() -> N
         seed=pl.col("seed") + 20, outcome=pl.lit("unsolved")
     )
     (judged,) = judge([RISING], {"users": pl.concat([users(), wrong])})
-    assert judged.verdict is Verdict.AGREES
+    assert judged.verdict is ClaimVerdict.AGREES
     assert judged.ours[0].estimate.count == 20
 
 
@@ -157,8 +168,8 @@ def test_main_and_variant_are_judged_apart() -> None:
     (judged,) = judge([RISING], tables)
     assert judged.variant is not None
     assert (judged.main.tables, judged.variant.tables) == (("users",), ("users-ample",))
-    assert judged.verdict is Verdict.AGREES
-    assert judged.variant.finding.verdict is Verdict.DIFFERS
+    assert judged.verdict is ClaimVerdict.AGREES
+    assert judged.variant.finding.verdict is ClaimVerdict.DIFFERS
 
 
 def test_why_is_shown_where_the_claim_is_not_met_and_numbers_say_so() -> None:
@@ -190,8 +201,8 @@ def test_a_claim_that_says_nothing_of_why_shows_what_decided() -> None:
 
 def test_companions_say_what_proposed_delivers_more_or_less() -> None:
     (judged,) = judge([RISING], {"users": users()})
-    assert [item.label for item in judged.companions] == [
-        f"{COLUMNS[column][0]}, proposed less ratio-5" for column in COMPANIONS
+    assert [(item.label, item.against) for item in judged.companions] == [
+        (COLUMNS[column][0], "ratio-5") for column in COMPANIONS
     ]
     for item in judged.companions:
         assert item.estimate.mean == pytest.approx(2)
@@ -205,16 +216,16 @@ def test_companions_over_two_tables_take_the_seeds_of_both() -> None:
     (judged,) = judge([claim], {"users": users(), "providers": other.filter(pl.col("seed") < 15)})
     assert {item.estimate.count for item in judged.companions} == {15}
     qoe = judged.companions[0]
-    assert qoe.label == "mean QoE, proposed less ratio-5"
+    assert (qoe.label, qoe.against) == ("mean QoE", "ratio-5")
     assert qoe.estimate.mean == pytest.approx((2 + 6) / 2)
 
 
 def test_companions_that_the_tables_lack_have_no_value() -> None:
     (judged,) = judge([RISING], {"users": users().drop("welfare")})
-    assert judged.verdict is Verdict.AGREES
+    assert judged.verdict is ClaimVerdict.AGREES
     counts = {item.label: item.estimate.count for item in judged.companions}
-    assert counts["welfare, proposed less ratio-5"] == 0
-    assert counts["mean QoE, proposed less ratio-5"] == 20
+    assert counts["welfare"] == 0
+    assert counts["mean QoE"] == 20
 
 
 def test_the_frame_has_a_row_for_every_number() -> None:
@@ -226,7 +237,7 @@ def test_the_frame_has_a_row_for_every_number() -> None:
     assert ours["mean"].to_list() == [item.estimate.mean for item in judged[0].ours]
     assert main.filter(pl.col("role") == "companion").height == len(COMPANIONS)
     assert ours.select("claim", "place", "paper", "tables", "verdict", "note").row(0) == (
-        *("test.rises", "somewhere", "rises", "users", "agrees", "A reading."),
+        *("test.rises", "somewhere", "rises", ["users"], "agrees", "A reading."),
     )
     assert variant["verdict"].unique().to_list() == ["cannot be determined"]
     assert variant["reason"][0] == "the table users-ample is not there"
@@ -245,18 +256,50 @@ def test_the_frame_has_null_where_there_is_no_number() -> None:
     )
 
 
+def test_claims_read_back_are_those_written(tmp_path: Path) -> None:
+    judged = judge([RISING], {"users": users()})
+    write_claims(judged, tmp_path)
+    found = read_claims(tmp_path)
+    assert found is not None
+    assert_frame_equal(found, judged_frame(judged))
+
+
+def test_claims_of_the_first_form_are_read_in_todays(tmp_path: Path) -> None:
+    head: dict[str, object] = {
+        "claim": "VI-C.x",
+        "place": "VI-C",
+        "statement": "S.",
+        "paper": "1 to 2",
+        "note": "",
+    }
+    head |= {"tables": "users, providers", "main": True, "verdict": "same direction", "why": ""}
+    numbers = {"unit": "ms", "mean": 1.0, "low": 0.5, "high": 1.5, "count": 3}
+    lower = {"claim": "VI-C.y", "paper": "lower", "reason": "a less b, least at M = 5: −1"}
+    range_ = {"reason": "it runs from 1 to 2"}
+    old = [
+        head | item | {"role": role, "label": label} | numbers
+        for item, role, label in (
+            (range_, "ours", "least, at M = 5"),
+            (range_, "ours", "greatest, at M = 25"),
+            (range_, "ours", "another"),
+            (range_, "companion", "mean QoE, proposed less ratio-5"),
+            (lower, "ours", "a less b, mean over points"),
+            (lower, "ours", "a less b, least at M = 5"),
+        )
+    ]
+    pl.DataFrame(old).write_parquet(tmp_path / "claims.parquet")
+    found = read_claims(tmp_path)
+    assert found is not None
+    assert found.columns == judged_frame(()).columns
+    assert found["telling"].to_list() == [True, True, False, False, False, True]
+    assert found["label"].to_list()[2:5] == ["another", "mean QoE", "a less b, mean over points"]
+    assert found["against"].to_list() == [None, None, None, "ratio-5", None, None]
+    assert found["tables"].to_list() == [["users", "providers"]] * 6
+    assert set(found["section"]) == {"VI-C"}
+
+
 def test_the_frame_keeps_its_columns_without_any_claim() -> None:
     assert judged_frame(()).columns == judged_frame(judge([RISING], {})).columns
-
-
-def test_verdicts_have_a_sentence_and_a_label() -> None:
-    assert [verdict.label for verdict in Verdict] == [
-        "agrees",
-        "same direction",
-        "differs",
-        "cannot be determined",
-    ]
-    assert all(verdict.endswith(".") for verdict in Verdict)
 
 
 def test_a_case_without_the_columns_it_needs() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claim_tables import around, found_by, sweep_table
-from qoex.experiments.claims import Verdict
+from qoex.experiments.claims import ClaimVerdict
 from qoex.experiments.claims.changes import Direction, GreatestChange, Order, Steadier, Trend
 
-AGREES, SAME, DIFFERS, UNDETERMINED = Verdict
+AGREES, SAME, DIFFERS, UNDETERMINED = ClaimVerdict
 
 RISING = Trend("users", "proposed", "user_cost", Direction.RISES)
 FALLING = Trend("users", "proposed", "user_cost", Direction.FALLS)
@@ -36,7 +36,7 @@ def costs(*rows: object) -> pl.DataFrame:
     ],
 )
 def test_a_trend_goes_by_every_step_and_by_the_whole(
-    means: tuple[float, ...], rises: Verdict, falls: Verdict, keeps: Verdict
+    means: tuple[float, ...], rises: ClaimVerdict, falls: ClaimVerdict, keeps: ClaimVerdict
 ) -> None:
     table = costs(around(means, 0.1))
     assert found_by(RISING, users=table).verdict is rises
@@ -118,7 +118,9 @@ BELOW = Order("users", "proposed", ("ratio-5", "ratio-1"), "user_cost")
         ((3, 3, 3, 3, 3), DIFFERS),  # the same in every seed is not lower
     ],
 )
-def test_the_lowest_is_lowest_at_every_point(second: tuple[float, ...], verdict: Verdict) -> None:
+def test_the_lowest_is_lowest_at_every_point(
+    second: tuple[float, ...], verdict: ClaimVerdict
+) -> None:
     own = around((3, 3, 3, 3, 3), 0.1)
     noise = 0.0 if second == (3, 3, 3, 3, 3) else around((0, 0, 0, 0, 0), 0.5, seeds=20)
     table = costs(own, own + 5, own - 3 + np.asarray(second) + noise)
@@ -143,6 +145,7 @@ def test_an_order_shows_mean_and_least_against_every_other() -> None:
         ("ratio-1 less proposed, least at M = 15", -4.0),
     ]
     assert found.reason.startswith("ratio-1 less proposed, least at M = 15: -4")
+    assert found.telling == (3,)
 
 
 STEADY = Steadier("users", "proposed", ("ratio-5",), "user_cost")
@@ -157,7 +160,7 @@ STEADY = Steadier("users", "proposed", ("ratio-5",), "user_cost")
     ],
 )
 def test_steadier_is_judged_relative_to_the_mean(
-    own: tuple[float, ...], other: tuple[float, ...], verdict: Verdict
+    own: tuple[float, ...], other: tuple[float, ...], verdict: ClaimVerdict
 ) -> None:
     table = costs(around(own, 1.0), around(other, 1.5, seeds=20)[::-1])
     found = found_by(STEADY, users=table)
@@ -185,7 +188,7 @@ GREATEST = GreatestChange(
     ],
 )
 def test_the_greatest_change_is_one_of_size(
-    accuracy: float, latency: float, verdict: Verdict
+    accuracy: float, latency: float, verdict: ClaimVerdict
 ) -> None:
     tables = {"accuracy": payments(accuracy), "latency_budget": payments(latency, 5.0)}
     found = found_by(GREATEST, output_tokens=payments(20.0), **tables)

@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 from claim_tables import around, case_table, found_by, sweep_table
-from qoex.experiments.claims import Verdict
+from qoex.experiments.claims import ClaimVerdict
 from qoex.experiments.claims.levels import Endpoints, FullUse, Peak, Range, Within
 from qoex.experiments.claims.reductions import Reduction
 from qoex.experiments.claims.section_vi_b import Extreme, Printed
 from qoex.experiments.claims.verdict import matches
 from qoex.experiments.intervals import Estimate
 
-AGREES, SAME, DIFFERS, UNDETERMINED = Verdict
+AGREES, SAME, DIFFERS, UNDETERMINED = ClaimVerdict
 NAN = math.nan
 
 
@@ -60,13 +60,13 @@ def test_what_the_same_number_is(
     ],
 )
 def test_a_range_is_met_at_both_ends(
-    means: Sequence[float], spread: float, verdict: Verdict
+    means: Sequence[float], spread: float, verdict: ClaimVerdict
 ) -> None:
     found = found_by(
         Range("users", "ratio-1", "user_cost", 488, 729),
         users=table_of("user_cost", ratio_1=around(means, spread)),
     )
-    assert found.verdict is verdict
+    assert (found.verdict, found.telling) == (verdict, (0, 1))  # the paper gives both ends
     labels = [item.label for item in found.numbers]
     assert labels == [
         f"least, at M = {5 * np.argmin(means) + 5}",
@@ -85,18 +85,21 @@ def test_a_range_is_met_at_both_ends(
     ],
 )
 def test_endpoints_are_met_or_at_least_their_direction(
-    means: Sequence[float], verdict: Verdict
+    means: Sequence[float], verdict: ClaimVerdict
 ) -> None:
     table = table_of("user_cost", only_b=around(means, 0.5))
     rule = Endpoints("users", "only-b", "user_cost", 126.52, 26.03)
-    assert found_by(rule, users=table).verdict is verdict
+    found = found_by(rule, users=table)
+    assert (found.verdict, found.telling) == (verdict, (0, 1))
 
 
 @pytest.mark.parametrize(
     ("peak", "proposed", "verdict"),
     [(420, 100, AGREES), (420, 900, AGREES), (300, 100, SAME), (300, 900, DIFFERS)],
 )
-def test_a_peak_is_met_or_at_least_above(peak: float, proposed: float, verdict: Verdict) -> None:
+def test_a_peak_is_met_or_at_least_above(
+    peak: float, proposed: float, verdict: ClaimVerdict
+) -> None:
     table = table_of(
         "provider_cost",
         only_b=around((90, peak, 80, 70, 60), 1.0),
@@ -126,7 +129,7 @@ def test_a_peak_within_error_of_the_other_scheme_decides_nothing() -> None:
     ],
 )
 def test_full_use_is_judged_from_its_start_on(
-    means: Sequence[float], spread: float, verdict: Verdict
+    means: Sequence[float], spread: float, verdict: ClaimVerdict
 ) -> None:
     table = table_of("compute_usage", ratio_5=around(means, spread))
     found = found_by(FullUse("users", "ratio-5", "compute_usage", 20), users=table)
@@ -149,7 +152,7 @@ def test_full_use_without_the_points_it_speaks_of() -> None:
         ((100, 101, 105, 101, 100), 5.0, UNDETERMINED),
     ],
 )
-def test_within_some_percent(means: Sequence[float], spread: float, verdict: Verdict) -> None:
+def test_within_some_percent(means: Sequence[float], spread: float, verdict: ClaimVerdict) -> None:
     table = table_of("user_utility", proposed=around(means, spread))
     found = found_by(Within("users", "proposed", "user_utility", 5.0), users=table)
     assert found.verdict is verdict
@@ -183,7 +186,9 @@ def usage(own: float, noise: float = 0.01) -> pl.DataFrame:
         (0.4, 3.0, UNDETERMINED),
     ],
 )
-def test_a_reduction_is_met_or_at_least_one(own: float, noise: float, verdict: Verdict) -> None:
+def test_a_reduction_is_met_or_at_least_one(
+    own: float, noise: float, verdict: ClaimVerdict
+) -> None:
     rule = Reduction(("users",), "proposed", ("ratio-5",), USAGE, 75.0)
     assert found_by(rule, users=usage(own, noise)).verdict is verdict
 
@@ -215,6 +220,7 @@ def test_the_averages_of_a_reduction() -> None:
         ("ratio-5", "only-b"),
         ("user_cost",),
         50.0,
+        part=("only-b",),
     )
     ones = np.ones((2, 2))
     users = table_of("user_cost", proposed=ones, ratio_5=2 * ones, only_b=[[4, 0.5], [-1, 0]])
@@ -225,6 +231,8 @@ def test_the_averages_of_a_reduction() -> None:
     seeds = [np.mean([50, 50, 75, -100, 75, 75, 90, 90]), np.mean([50, 50, 75, 75, 90, 90])]
     assert shown["mean reduction"].mean == pytest.approx(np.mean(seeds))
     assert shown["against ratio-5 alone"].mean == pytest.approx(62.5)
+    assert found.numbers[1].label == "against only-b alone"
+    assert found.numbers[1].estimate.mean == pytest.approx(np.mean([38.75, 90]))
     parts = {label for label in shown if label.startswith(("table", "against"))}
     assert parts == {
         "against ratio-5 alone",
@@ -265,7 +273,7 @@ PRINTED = (0.06, 353.0, 0.10, 298.0, 0.126, 255.0)
         ((0.06, 353.0, 0.10, 298.0, 0.126, NAN), UNDETERMINED),
     ],
 )
-def test_printed_numbers(computed: Sequence[float | None], verdict: Verdict) -> None:
+def test_printed_numbers(computed: Sequence[float | None], verdict: ClaimVerdict) -> None:
     found = found_by(Printed(), table_v=case_table(PRINTED, computed))
     assert found.verdict is verdict
     if verdict is AGREES:
@@ -284,7 +292,7 @@ def test_printed_numbers(computed: Sequence[float | None], verdict: Verdict) -> 
         ("mu-3", "compute", True, UNDETERMINED),
     ],
 )
-def test_who_has_most(user: str, quantity: str, greatest: bool, verdict: Verdict) -> None:
+def test_who_has_most(user: str, quantity: str, greatest: bool, verdict: ClaimVerdict) -> None:
     rule = Extreme("asp-1", user, quantity, greatest=greatest)
     found = found_by(rule, table_v=case_table(PRINTED, PRINTED))
     assert found.verdict is verdict

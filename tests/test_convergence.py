@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others() -> None:
 def test_markets_are_those_of_section_vi() -> None:
     (users,) = (sweep for sweep in paper_sweeps() if sweep.name == "users")
     larger = appendix_studies()[1]
-    drawn = replace(users, providers=3, values=(10,)).rows(2)[0]
+    drawn = users.replace(providers=3, values=(10,)).rows(2)[0]
     for row in larger.rows(2):
         for column in ("providers", "users", "dropped_pairs"):
             assert row[column] == drawn[column]

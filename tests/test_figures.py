@@ -26,10 +26,11 @@ from PIL import Image
 from panel_tables import table_for
 from qoex.errors import InvalidInputError
 from qoex.experiments.plots import style as look
-from qoex.experiments.plots.figures import draw_all, draw_panel
-from qoex.experiments.plots.panels import PANELS, Line, Number, Panel, panel_numbers
+from qoex.experiments.plots.drawing import draw
+from qoex.experiments.plots.figures import draw_all
+from qoex.experiments.plots.panels import PANELS
 from qoex.experiments.plots.picture import panel_figure
-from qoex.experiments.plots.reading import of_line
+from qoex.experiments.plots.reading import Panel, PanelLine, PanelPoint, of_line, panel_numbers
 
 BY_NAME = {panel.name: panel for panel in PANELS}
 
@@ -37,11 +38,15 @@ BY_NAME = {panel.name: panel for panel in PANELS}
 KINDS = ("fig3", "fig5a", "fig6a", "fig7a", "fig7c", "fig7g")
 
 
-def drawn(panel: Panel, numbers: Sequence[Number]) -> Figure:
+def drawn(panel: Panel, numbers: Sequence[PanelPoint]) -> Figure:
     with context(["default", look.RC]):
         figure = panel_figure(panel, numbers)
         figure.savefig(io.BytesIO(), format="png")
     return figure
+
+
+def draw_panel(panel: Panel, frame: pl.DataFrame, folder: Path) -> list[Path]:
+    return draw(panel, panel_numbers(panel, frame), folder)
 
 
 def curves(figure: Figure) -> list[Line2D]:
@@ -49,12 +54,12 @@ def curves(figure: Figure) -> list[Line2D]:
 
 
 def bars(figure: Figure) -> list[np.ndarray]:
-    """The intervals of every curve that has some; what belongs to axes lies below the curves."""
+    """The intervals of every curve that has some."""
     return [
         np.array(item.get_segments())
         for ax in figure.axes
         for item in ax.collections
-        if isinstance(item, LineCollection) and item.get_zorder() > look.TICKS.zorder
+        if isinstance(item, LineCollection)
     ]
 
 
@@ -146,12 +151,7 @@ def test_ticks_stand_at_the_points_of_a_sweep() -> None:
     ):
         panel = BY_NAME[name]
         figure = drawn(panel, panel_numbers(panel, table_for(panel)))
-        below = [
-            text.get_text()
-            for text in figure.axes[0].texts
-            if text.get_verticalalignment() == "top"
-        ]
-        assert below == wanted
+        assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == wanted
 
 
 def test_lines_are_told_apart_without_colour() -> None:
@@ -306,7 +306,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 
 def test_more_lines_than_styles_are_refused() -> None:
     panel = BY_NAME["fig7a"]
-    many = tuple(Line(f"scheme-{index}", f"scheme-{index}") for index in range(9))
+    many = tuple(PanelLine(f"scheme-{index}", f"scheme-{index}") for index in range(9))
     crowded = replace(panel, lines=many)
     with pytest.raises(InvalidInputError, match="9 lines are too many"):
         drawn(crowded, panel_numbers(crowded, table_for(crowded)))

@@ -14,8 +14,8 @@ from qoex.errors import InvalidInputError
 from qoex.experiments.accuracy_bound import AccuracyBound
 from qoex.experiments.measure import SchemeCase
 from qoex.experiments.paper import SCHEME_CASES, paper_sweeps
-from qoex.experiments.plots.panels import PANELS, Line, Panel, Quantity, panel_numbers
-from qoex.experiments.plots.reading import of_line
+from qoex.experiments.plots.panels import PANELS
+from qoex.experiments.plots.reading import Panel, PanelLine, Quantity, of_line, panel_numbers
 from qoex.experiments.sweep import Sweep
 
 BY_NAME = {panel.name: panel for panel in PANELS}
@@ -23,11 +23,11 @@ BY_NAME = {panel.name: panel for panel in PANELS}
 TWO = Panel(
     name="two",
     figure="0",
-    caption="Two lines.",
+    shows="Two lines",
     table="made-up",
     x=Quantity("value", "x"),
     series=(Quantity("welfare", "welfare", "money"),),
-    lines=(Line("first", "first"), Line("second", "the second")),
+    lines=(PanelLine("first", "first"), PanelLine("second", "the second")),
 )
 
 
@@ -63,7 +63,7 @@ def test_variants_show_the_same_on_other_markets() -> None:
     for panel in variants:
         assert panel.variant_of is not None
         original = BY_NAME[panel.variant_of]
-        changed = {"name", "caption", "table", "variant_of"}
+        changed = {"name", "where", "table", "variant_of"}
         assert panel.name.startswith(f"{original.name}-")
         assert panel == replace(original, **{key: getattr(panel, key) for key in changed})
         assert all(getattr(panel, key) != getattr(original, key) for key in changed)
@@ -204,11 +204,18 @@ def test_every_point_of_every_line_has_a_number(panel: Panel) -> None:
 
 def test_numbers_of_a_real_sweep() -> None:
     cases = (SCHEME_CASES[0], SchemeCase("ratio-1", "ratio", {"total": 1.0}))
-    sweep = Sweep("small", "a small one", "users", (1, 3), cases, providers=2)
+    sweep = Sweep(
+        name="small",
+        title="a small one",
+        vary="users",
+        values=(1, 3),
+        schemes=cases,
+        providers=2,
+    )
     rows = [row for seed in range(3) for row in sweep.rows(seed)]
     frame = pl.DataFrame(rows, infer_schema_length=None)
     panel = replace(
-        BY_NAME["fig7c"], table="small", lines=tuple(Line(c.label, c.label) for c in cases)
+        BY_NAME["fig7c"], table="small", lines=tuple(PanelLine(c.label, c.label) for c in cases)
     )
     for number in panel_numbers(panel, frame):
         costs = [

@@ -15,7 +15,7 @@ import pytest
 from qoex.errors import InvalidInputError
 from qoex.experiments.report import FORMATS, write_report
 from qoex.experiments.report.markdown import escaped
-from report_again import Page
+from report_page import Page
 from small_reproduction import judge_claims, reproduction
 
 
@@ -230,16 +230,14 @@ def test_results_of_equilibria_stand_with_their_certificates(whole: Page) -> Non
 
 def test_the_number_that_decided_stands_first(part: Path) -> None:
     rows = pl.read_parquet(part / "claims.parquet").filter("main", role="ours")
-    name, label = next(
-        (row["claim"], row["label"])
-        for row in rows.iter_rows(named=True)
-        if row["reason"].startswith(f"{row['label']}: ")
-        and rows.filter(claim=row["claim"])["label"][0] != row["label"]
-    )
+    order = rows.filter(claim="VI-C.users-provider-cost-lowest")
+    decided = order.filter("telling")["label"].item()
+    assert decided != order["label"][0]
+    assert order["reason"][0].startswith(decided)
     text = (write_report(part)[0]).read_text(encoding="utf-8")
-    claim = text[text.index(f'<tbody id="{name}">') :]
+    claim = text[text.index('<tbody id="VI-C.users-provider-cost-lowest">') :]
     assert claim[claim.index('class="what" data-words>') :].startswith(
-        f'class="what" data-words>{label}<'
+        f'class="what" data-words>{decided}<'
     )
 
 

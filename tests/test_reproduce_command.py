@@ -9,7 +9,15 @@ import pytest
 
 from commands import qoex_command
 from qoex.cli.reproduction_view import reproduction_view, went_wrong
-from qoex.experiments.claims import CLAIMS, Finding, Judged, Number, Outcome, Verdict, judge
+from qoex.experiments.claims import (
+    CLAIMS,
+    ClaimOutcome,
+    ClaimVerdict,
+    Finding,
+    Judged,
+    JudgedNumber,
+    judge,
+)
 from qoex.experiments.intervals import Estimate
 from small_reproduction import reproduction
 
@@ -89,8 +97,10 @@ def test_what_has_no_result_is_counted_by_its_kind() -> None:
 def test_statements_that_differ_are_told_with_their_reason() -> None:
     judged = judge(CLAIMS, {"table-v": pl.read_parquet(reproduction() / "tables/table-v.parquet")})
     claim = judged[0].claim
-    finding = Finding(Verdict.DIFFERS, (Number("change", Estimate(1.0, 0.5, 1.5, 3), "ms"),), "x")
-    made = Judged(claim, Outcome(("users",), finding))
+    finding = Finding(
+        ClaimVerdict.DIFFERS, (JudgedNumber("change", Estimate(1.0, 0.5, 1.5, 3), "ms"),), "x"
+    )
+    made = Judged(claim, ClaimOutcome(("users",), finding))
     view = reproduction_view([made, *judged], {}, 80)
     text = " ".join(line for line in view if isinstance(line, str))
     assert "6 statements of the paper" in text  # the five of section VI-B besides

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def test_equal_studies_have_one_fingerprint() -> None:
     assert fingerprint(small_sweep(values=(2.0, 5.0))) == fingerprint(SMALL)
 
 
-@pytest.mark.parametrize("field", [item.name for item in fields(Sweep)])
+@pytest.mark.parametrize("field", Sweep.model_fields)
 def test_every_field_but_the_title_tells_sweeps_apart(field: str) -> None:
     if field == "title":
         assert fingerprint(small_sweep(title="Better words")) == fingerprint(SMALL)

@@ -31,7 +31,9 @@ def written(folder: Path, text: str, name: str = "mine.toml") -> Path:
 def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     found = read_sweep(written(tmp_path, BARE))
     case = SchemeCase("proposed", "proposed")
-    assert found.sweep == Sweep("mine", "mine", "snr_db", (10.0, 20.5), (case,))
+    assert found.sweep == Sweep(
+        name="mine", title="mine", vary="snr_db", values=(10.0, 20.5), schemes=(case,)
+    )
     assert found.seeds == DEFAULT_SEEDS == 100
     assert found.sweep.ranges == TABLE_III
 

@@ -11,11 +11,11 @@
 """
 
 from qoex.calibration.identifiability import (
-    Direction,
     Identifiability,
-    Parameter,
+    InferredParameter,
+    JointChange,
+    ParameterVerdict,
     Refit,
-    Verdict,
 )
 from qoex.calibration.inference import Inference, infer_parameters
 from qoex.calibration.observed import Observations
@@ -23,14 +23,14 @@ from qoex.calibration.observed_file import read_observations, table_v_observatio
 from qoex.calibration.search import FitStatus
 
 __all__ = [
-    "Direction",
     "FitStatus",
     "Identifiability",
     "Inference",
+    "InferredParameter",
+    "JointChange",
     "Observations",
-    "Parameter",
+    "ParameterVerdict",
     "Refit",
-    "Verdict",
     "infer_parameters",
     "read_observations",
     "table_v_observations",

@@ -35,7 +35,7 @@ _PART = 1e-6
 _TOLD = 0.2
 
 
-class Verdict(StrEnum):
+class ParameterVerdict(StrEnum):
     """How well the observations tell one unknown."""
 
     PINNED = "pinned down"
@@ -59,7 +59,7 @@ class Refit:
 
 
 @dataclass(frozen=True)
-class Parameter:
+class InferredParameter:
     """One inferred number.
 
     Attributes:
@@ -84,20 +84,20 @@ class Parameter:
     twice: Refit | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ParameterVerdict:
         """PINNED to within 10 %, LOOSE to within a factor of two, or neither."""
         if any(refit is not None and refit.ruled_out is False for refit in (self.half, self.twice)):
-            return Verdict.FREE
+            return ParameterVerdict.FREE
         if np.isnan(self.error):
-            return Verdict.UNTOLD
+            return ParameterVerdict.UNTOLD
         factor = self.high / self.value
         if factor <= TIGHT:
-            return Verdict.PINNED
-        return Verdict.LOOSE if factor <= USEFUL else Verdict.FREE
+            return ParameterVerdict.PINNED
+        return ParameterVerdict.LOOSE if factor <= USEFUL else ParameterVerdict.FREE
 
 
 @dataclass(frozen=True)
-class Direction:
+class JointChange:
     """A joint change of unknowns.
 
     Attributes:
@@ -131,7 +131,7 @@ class Identifiability:
     condition: float
     degrees_of_freedom: int
     noise: float
-    weakest: Direction
+    weakest: JointChange
 
 
 def judge(
@@ -141,7 +141,7 @@ def judge(
     logs: FloatArray,
     *,
     noise: float | None,
-) -> tuple[tuple[Parameter, ...], Identifiability]:
+) -> tuple[tuple[InferredParameter, ...], Identifiability]:
     """Return every unknown with its interval, and what the observations can tell in all.
 
     Args:
@@ -164,7 +164,7 @@ def judge(
     width = np.exp(np.minimum(quantile(freedom, noise) * errors, 700.0))
     width[np.isinf(errors)] = np.inf
     parameters = tuple(
-        Parameter(
+        InferredParameter(
             field=field,
             place=place,
             value=float(np.exp(logs[i])),
@@ -175,7 +175,7 @@ def judge(
         for i, (field, place) in enumerate(labels)
     )
     shares = right[-1] / right[-1][np.argmax(np.abs(right[-1]))]
-    weakest = Direction(
+    weakest = JointChange(
         tuple((*labels[i], float(shares[i])) for i in range(unknowns) if abs(shares[i]) >= _TOLD),
         float(values[-1] / np.abs(right[-1]).max() / np.sqrt(count)),
     )

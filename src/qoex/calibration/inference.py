@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qoex.calibration.identifiability import Identifiability, Parameter, judge
+from qoex.calibration.identifiability import Identifiability, InferredParameter, judge
 from qoex.calibration.observed import Observations
 from qoex.calibration.profile import PROFILED, profiled
 from qoex.calibration.search import (
     EXACT,
     Fit,
+    FitProblem,
     FitStatus,
-    Problem,
     Report,
     root_mean_square,
     search,
@@ -57,7 +57,7 @@ class Inference:
     observations: Observations
     market: Market
     solution: Solution
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[InferredParameter, ...]
     identifiability: Identifiability
     errors: Mapping[str, FloatArray]
     equilibria: int
@@ -73,7 +73,7 @@ class Inference:
         """Largest relative error, without its sign."""
         return float(np.abs(self._all_errors()).max())
 
-    def parameter(self, field: str, place: str = "") -> Parameter:
+    def parameter(self, field: str, place: str = "") -> InferredParameter:
         """Return one of the parameters by its field and place.
 
         Raises:
@@ -126,7 +126,7 @@ def infer_parameters(
         per_provider=bandwidth_cost_per_provider,
     )
     _require_enough(unknowns)
-    problem = Problem(unknowns, report)
+    problem = FitProblem(unknowns, report)
     fit = _best_fit(problem, start)
     parameters, identifiability = judge(
         fit.jacobian, fit.residuals, unknowns.labels(), fit.logs, noise=noise
@@ -163,7 +163,7 @@ def _require_enough(unknowns: Unknowns) -> None:
         )
 
 
-def _best_fit(problem: Problem, start: Market | None) -> Fit:
+def _best_fit(problem: FitProblem, start: Market | None) -> Fit:
     """Return the best end of the searches from all starts; the first exact one settles it."""
     shape = problem.unknowns.observations.latency_budget.shape
     if start is not None and start.work.shape != shape:
@@ -182,7 +182,7 @@ def _best_fit(problem: Problem, start: Market | None) -> Fit:
 
 
 def _notes(
-    problem: Problem, fit: Fit, identifiability: Identifiability, noise: float | None
+    problem: FitProblem, fit: Fit, identifiability: Identifiability, noise: float | None
 ) -> list[str]:
     notes = list(fit.solution.notes)
     if problem.failed:

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qoex.errors import InvalidInputError
-from qoex.game.solution import Solution
 from qoex.model.market import (
     PAIR_FIELDS,
     PROVIDER_FIELDS,
     USER_FIELDS,
     BoolArray,
     FloatArray,
-    Market,
 )
 
 # The observed quantities, named as the fields of Solution, N×M each.
@@ -99,28 +97,6 @@ class Observations:
                 name = getattr(self, f"{kind}_names")[int(np.argmax(empty))]
                 raise InvalidInputError(f"{kind} {name} has no pair")
 
-    @classmethod
-    def from_solution(cls, market: Market, solution: Solution) -> Observations:
-        """Return what a settled market shows: everything but its hidden parameters.
-
-        Capacities and reward bounds become known.
-
-        Args:
-            market: N providers × M users.
-            solution: of the same shape.
-        """
-        seen = {
-            name: np.where(market.present, getattr(solution, name), np.nan) for name in QUANTITIES
-        }
-        told = ("compute_capacity", "bandwidth_capacity", "reward_min", "reward_max")
-        return cls(
-            latency_budget=market.latency_budget,
-            known={name: getattr(market, name) for name in told},
-            provider_names=market.provider_names,
-            user_names=market.user_names,
-            **seen,
-        )
-
     @property
     def quantities(self) -> dict[str, FloatArray]:
         """The four observed arrays by name, N×M each."""
@@ -157,15 +133,13 @@ class Observations:
         Raises:
             InvalidInputError: there is no such field, or a value cannot be.
         """
-        return self._copy(known={**self.known, **values})
-
-    def seeing(self, **values: ArrayLike) -> Observations:
-        """Return a copy in which these quantities were observed instead (N×M each, NaN for none).
-
-        Raises:
-            InvalidInputError: there is no such quantity, or a value cannot be.
-        """
-        return self._copy(**values)
+        return Observations(
+            latency_budget=self.latency_budget,
+            known={**self.known, **values},
+            provider_names=self.provider_names,
+            user_names=self.user_names,
+            **self.quantities,
+        )
 
     def place(self, field: str, index: tuple[int, ...]) -> str:
         """Return how a sentence names an entry: "asp-1, mu-2", "asp-1" or "mu-2"."""
@@ -181,19 +155,6 @@ class Observations:
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-
-    def _copy(self, **changes: Any) -> Observations:
-        fields: dict[str, Any] = {
-            **self.quantities,
-            "latency_budget": self.latency_budget,
-            "known": self.known,
-            "provider_names": self.provider_names,
-            "user_names": self.user_names,
-        }
-        unknown = [name for name in changes if name not in fields]
-        if unknown:
-            raise InvalidInputError(f"{unknown[0]!r} is not observed; {', '.join(QUANTITIES)} are")
-        return Observations(**{**fields, **changes})
 
     def _fitting(self, name: str, value: ArrayLike) -> FloatArray:
         array, wanted = _floats(name, value), self.shape_of(name)

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from qoex.calibration.identifiability import Identifiability, Parameter, Refit, quantile
-from qoex.calibration.search import Fit, Problem, root_mean_square, search
+from qoex.calibration.identifiability import Identifiability, InferredParameter, Refit, quantile
+from qoex.calibration.search import Fit, FitProblem, root_mean_square, search
 from qoex.calibration.unknowns import Unknowns
 from qoex.errors import InvalidInputError
 from qoex.model.market import FloatArray
@@ -27,13 +27,13 @@ _FARTHEST = 2.0 * _TWICE
 
 
 def profiled(
-    parameter: Parameter,
+    parameter: InferredParameter,
     position: int,
     unknowns: Unknowns,
     fit: Fit,
     identifiability: Identifiability,
     noise: float | None,
-) -> tuple[Parameter, int]:
+) -> tuple[InferredParameter, int]:
     """Return the parameter with both refits, and how many equilibria they took.
 
     Args:
@@ -49,14 +49,14 @@ def profiled(
     refits: list[Refit] = []
     solved = 0
     for shift in (-_TWICE, _TWICE):
-        problem = Problem(unknowns.holding(position, float(fit.logs[position]) + shift))
+        problem = FitProblem(unknowns.holding(position, float(fit.logs[position]) + shift))
         found = _search_near(problem, fit, position, shift)
         solved += problem.solved
         refits.append(_refit(found, fit, allowed))
     return replace(parameter, half=refits[0], twice=refits[1]), solved
 
 
-def _search_near(problem: Problem, fit: Fit, position: int, shift: float) -> Fit | None:
+def _search_near(problem: FitProblem, fit: Fit, position: int, shift: float) -> Fit | None:
     others = np.delete(fit.jacobian, position, axis=1)
     response = -np.linalg.lstsq(others, fit.jacobian[:, position] * shift, rcond=1e-6)[0]
     start = np.delete(fit.logs, position)

@@ -52,16 +52,34 @@ _SPARE = 1e-3
 
 
 class FitStatus(StrEnum):
-    """How a search ended, in a sentence; only the first is a success."""
+    """How a search ended; only the first is a success. Files hold the values."""
 
-    CONVERGED = "Converged: no small change of the parameters brings the equilibrium any nearer."
-    STEP_LIMIT = "Not converged: the step limit was reached before the errors were least."
-    STALLED = "Not converged: no step of the search helps, yet the errors are not least."
+    CONVERGED = "converged"
+    STEP_LIMIT = "step_limit"
+    STALLED = "stalled"
 
     @property
     def ok(self) -> bool:
         """Whether the parameters are those of least squares; a limit is never a success."""
         return self is FitStatus.CONVERGED
+
+    @property
+    def sentence(self) -> str:
+        """The status in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    FitStatus.CONVERGED: (
+        "Converged: no small change of the parameters brings the equilibrium any nearer."
+    ),
+    FitStatus.STEP_LIMIT: (
+        "Not converged: the step limit was reached before the errors were least."
+    ),
+    FitStatus.STALLED: (
+        "Not converged: no step of the search helps, yet the errors are not least."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ class Fit:
     solution: Solution
 
 
-class Problem:
+class FitProblem:
     """The residuals of a table as a function of the unknowns, and what it took to compute them."""
 
     def __init__(self, unknowns: Unknowns, report: Report | None = None) -> None:
@@ -187,7 +205,7 @@ class Problem:
         return np.concatenate([arrays[name][self._where[name]] for name in QUANTITIES])
 
 
-def search(problem: Problem, start: FloatArray, *, rough: bool = False) -> Fit:
+def search(problem: FitProblem, start: FloatArray, *, rough: bool = False) -> Fit:
     """Return the least squares from a start.
 
     Args:
@@ -234,7 +252,7 @@ def search(problem: Problem, start: FloatArray, *, rough: bool = False) -> Fit:
 
 
 def _without_wandering(
-    problem: Problem, logs: FloatArray, start: FloatArray
+    problem: FitProblem, logs: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the unknowns, those without effect where they started, and their Jacobian."""
     jacobian = problem.jacobian(logs, judging=True)

@@ -15,7 +15,6 @@ IntArray = NDArray[np.int64]
 
 # What can be sought, in the order in which results are listed: μ, c, d, a, b.
 SOUGHT = ("profit_factor", "compute_cost", "bandwidth_cost", "work", "traffic")
-SHAREABLE = ("profit_factor", "bandwidth_cost")
 
 # A capacity that is not known is this many times what was seen in use, so that it never binds.
 AMPLE = 1000.0

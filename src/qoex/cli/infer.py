@@ -51,7 +51,7 @@ def infer(
     if json is None or put_json(json, inference_data(inference)):
         show(inference_view(inference, width(), everything=everything))
     if not inference.status.ok:
-        notice(inference.status)
+        notice(inference.status.sentence)
         raise typer.Exit(NO)
     if output is not None:
         write_market(inference.market, output)

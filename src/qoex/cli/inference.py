@@ -26,6 +26,9 @@ from qoex.text.numbers import percent
 # equilibria of 2×3 pairs, they need 1.3 s with everything else, compiled ones 2.1 s.
 INTERPRETED_PAIRS = 8
 
+# Of the JSON of an inference.
+VERSION = 2
+
 _SHARED = "one"
 
 
@@ -72,14 +75,16 @@ def run_inference(
 def inference_data(inference: Inference) -> dict[str, Any]:
     """Return the JSON object of an inference.
 
-    Its keys: ``status`` (a sentence of ``FitStatus``), ``converged``, ``largest`` and ``rms``
-    (relative errors), ``equilibria`` (how many were solved), ``notes``, ``parameters`` (the fields
-    of ``Parameter`` and ``verdict``), ``identifiability`` (its fields), ``errors`` (by quantity,
-    N lists of M numbers) and ``market`` (its array form). What is not a finite number is null.
+    Its keys: ``version``, ``status`` (a value of ``FitStatus``, which was a sentence before version
+    2), ``converged``, ``largest`` and ``rms`` (relative errors), ``equilibria`` (how many were
+    solved), ``notes``, ``parameters`` (the fields of ``InferredParameter`` and ``verdict``),
+    ``identifiability`` (its fields), ``errors`` (by quantity, N lists of M numbers) and ``market``
+    (its array form). What is not a finite number is null.
     """
     judged = inference.identifiability
     return {
-        "status": str(inference.status),
+        "version": VERSION,
+        "status": inference.status.value,
         "converged": inference.status.ok,
         "largest": inference.largest,
         "rms": inference.rms,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from qoex.calibration import Inference, Parameter, Refit, Verdict
+from qoex.calibration import Inference, InferredParameter, ParameterVerdict, Refit
 from qoex.cli.render import MOST_PAIRS, Column, View, table
 from qoex.text.numbers import DOES_NOT_APPLY, column, counted, listed, number, percent
 from qoex.text.refusals import shown_name
@@ -40,7 +40,7 @@ def inference_view(inference: Inference, width: int, *, everything: bool = False
     providers, users = seen.latency_budget.shape
     shown = everything or int(seen.present.sum()) <= MOST_PAIRS
     size = f"{counted(providers, 'provider')}, {counted(users, 'user')}"
-    view: View = [f"{size}, {counted(seen.count, 'observed number')}", inference.status]
+    view: View = [f"{size}, {counted(seen.count, 'observed number')}", inference.status.sentence]
     view += [f"Note: {note}." for note in inference.notes]
     held = _held_sentence(inference)
     if held:
@@ -84,7 +84,7 @@ def _held_sentence(inference: Inference) -> str:
     return f"Inferred given {listed(parts)}." if parts else ""
 
 
-def _parameter_table(parameters: Sequence[Parameter], width: int) -> Table:
+def _parameter_table(parameters: Sequence[InferredParameter], width: int) -> Table:
     return table(
         [
             Column("parameter", [_name(item) for item in parameters], name=True),
@@ -98,7 +98,7 @@ def _parameter_table(parameters: Sequence[Parameter], width: int) -> Table:
     )
 
 
-def _profile_table(parameters: Sequence[Parameter], rms: float, width: int) -> Table:
+def _profile_table(parameters: Sequence[InferredParameter], rms: float, width: int) -> Table:
     return table(
         [
             Column("parameter", [_name(item) for item in parameters], name=True),
@@ -137,8 +137,8 @@ def _misfit_table(
 
 def _identifiability_lines(inference: Inference) -> list[str]:
     judged = inference.identifiability
-    counts = {v: sum(p.verdict is v for p in inference.parameters) for v in Verdict}
-    told = [f"{counts[v]} {v}" for v in Verdict if counts[v]]
+    counts = {v: sum(p.verdict is v for p in inference.parameters) for v in ParameterVerdict}
+    told = [f"{counts[v]} {v}" for v in ParameterVerdict if counts[v]]
     lines = [
         f"Of {counted(judged.unknowns, 'parameter')}: {listed(told)} "
         f"({counted(judged.degrees_of_freedom, 'number')} to spare, "
@@ -148,7 +148,7 @@ def _identifiability_lines(inference: Inference) -> list[str]:
             else f"standard error of a number {percent(judged.noise)})."
         )
     ]
-    if counts[Verdict.PINNED] < judged.unknowns:
+    if counts[ParameterVerdict.PINNED] < judged.unknowns:
         weakest = judged.weakest
         up = _joint([(field, place) for field, place, share in weakest.parts if share > 0])
         down = _joint([(field, place) for field, place, share in weakest.parts if share < 0])
@@ -180,7 +180,7 @@ def _joint(parts: Sequence[tuple[str, str]]) -> str:
     return listed(names)
 
 
-def _name(item: Parameter) -> str:
+def _name(item: InferredParameter) -> str:
     return f"{_words(item.field)} of {_place(item.place)}" if item.place else _words(item.field)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qoex.cli.render import Column, View, table
-from qoex.experiments.claims import Verdict
+from qoex.experiments.claims import ClaimVerdict
 from qoex.text.numbers import counted, listed
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def reproduction_view(
     decided = [item for item in judged if item.ours]
     if not decided:
         return [_outcome_line(frames)]
-    sections = list(dict.fromkeys(map(_section, decided)))
-    found = [(_section(item), item.verdict) for item in decided]
+    sections = list(dict.fromkeys(item.claim.section for item in decided))
+    found = [(item.claim.section, item.verdict) for item in decided]
     columns = [
         Column("section", sections, text=True),
         *(
-            Column(verdict.label, [str(found.count((name, verdict))) for name in sections])
-            for verdict in Verdict
+            Column(verdict, [str(found.count((name, verdict))) for name in sections])
+            for verdict in ClaimVerdict
         ),
     ]
     view: View = [
@@ -51,7 +51,7 @@ def reproduction_view(
         "",
         table(columns, width),
     ]
-    differing = [item for item in decided if item.verdict is Verdict.DIFFERS]
+    differing = [item for item in decided if item.verdict is ClaimVerdict.DIFFERS]
     if differing:
         view += ["", "Where they differ, and why:"]
     for item in differing:
@@ -68,10 +68,6 @@ def went_wrong(frames: Mapping[str, pl.DataFrame]) -> bool:
     """Whether a row failed, or was not solved by a method that promises to solve it."""
     counts = _outcomes(frames)
     return counts["failed"] + counts["unsolved"] > 0
-
-
-def _section(item: Judged) -> str:
-    return item.claim.id.partition(".")[0]
 
 
 def _outcomes(frames: Mapping[str, pl.DataFrame]) -> Counter[str]:

@@ -73,7 +73,7 @@ class Inferred:
                 "rms_error": inference.rms,
                 "outcome": "solved" if solved else "unsolved",
                 "status": inference.status.name,
-                "reason": None if solved else str(inference.status),
+                "reason": None if solved else inference.status.sentence,
             }
             for item in inference.parameters
         ]

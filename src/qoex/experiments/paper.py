@@ -51,24 +51,33 @@ def paper_sweeps() -> tuple[Sweep, ...]:
     """Return all sweeps of section VI: those on Table III first, then their variants."""
     sizes = (
         Sweep(
-            "users",
-            "Figs. 6a and 7: number of users",
-            "users",
-            _USERS,
-            SCHEME_CASES,
+            name="users",
+            title="Figs. 6a and 7: number of users",
+            vary="users",
+            values=_USERS,
+            schemes=SCHEME_CASES,
             drawn=_DRAWN,
         ),
         Sweep(
-            "providers",
-            "Figs. 6b and 8: number of providers",
-            "providers",
-            _PROVIDERS,
-            SCHEME_CASES,
+            name="providers",
+            title="Figs. 6b and 8: number of providers",
+            vary="providers",
+            values=_PROVIDERS,
+            schemes=SCHEME_CASES,
             drawn=_DRAWN,
         ),
     )
     demands = tuple(
-        Sweep(name, title, vary, values, (PROPOSED,), providers=2, users=3, drawn=_DRAWN)
+        Sweep(
+            name=name,
+            title=title,
+            vary=vary,
+            values=values,
+            schemes=(PROPOSED,),
+            providers=2,
+            users=3,
+            drawn=_DRAWN,
+        )
         for name, title, vary, values in (
             (
                 "accuracy",
@@ -96,8 +105,7 @@ def paper_sweeps() -> tuple[Sweep, ...]:
         *demands,
         *sizes,
         *(
-            replace(
-                sweep,
+            sweep.replace(
                 name=f"{sweep.name}-ample",
                 title=f"{sweep.title}, capacities ample",
                 ranges=AMPLE,
@@ -106,8 +114,7 @@ def paper_sweeps() -> tuple[Sweep, ...]:
             for sweep in sizes
         ),
         *(
-            replace(
-                sweep,
+            sweep.replace(
                 name=f"{sweep.name}-table-iv",
                 title=f"{sweep.title}, in the market of Table IV",
                 scenario=case,

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from qoex.errors import InvalidInputError
 from qoex.experiments.accuracy_bound import AccuracyBound
 from qoex.experiments.appendix_a.convergence import appendix_studies
 from qoex.experiments.case_study import CaseStudy
-from qoex.experiments.claims import CLAIMS, Judged, judge, judged_frame
+from qoex.experiments.claims import CLAIMS, Judged, judge, write_claims
 from qoex.experiments.inferred import Inferred
 from qoex.experiments.paper import paper_sweeps
 from qoex.experiments.plots.appendix_panels import CONVERGENCE_PANELS
@@ -32,7 +31,6 @@ from qoex.experiments.report import write_report
 from qoex.experiments.runners import get_ready
 from qoex.experiments.study import Study
 from qoex.experiments.tables import read_table
-from qoex.files.market_files import write_atomically
 
 # Item of the paper → the first word(s) of the names of the tables behind it.
 ITEMS: dict[str, tuple[str, ...]] = {
@@ -142,9 +140,7 @@ def present(
     }
     _draw(set(tables) - set(drawn), folder, jobs)
     judged = judge(CLAIMS, tables)
-    buffer = io.BytesIO()
-    judged_frame(judged).write_parquet(buffer)
-    write_atomically(folder / "claims.parquet", buffer.getvalue())
+    write_claims(judged, folder)
     return Presented(judged, tuple(write_report(folder, formats)))
 
 

@@ -83,7 +83,7 @@ class Runner(Protocol):
         ...
 
 
-class Progress(Protocol):
+class StudyProgress(Protocol):
     """Is told how far a run has come."""
 
     def __call__(self, done: int, total: int, /) -> None:
@@ -98,7 +98,7 @@ def run_studies(
     runner: Runner,
     *,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: StudyProgress | None = None,
     finished: Callable[[str], object] | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Bring the tables of studies up to the seeds asked for, and return them by name.
@@ -161,7 +161,7 @@ def _compute(
     tables: Sequence[StudyTable],
     tasks: Sequence[Task],
     runner: Runner,
-    progress: Progress | None,
+    progress: StudyProgress | None,
     complete: Callable[[int], None],
 ) -> None:
     left = Counter(index for index, _ in tasks)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from numbers import Real
-from typing import Any, Literal, get_args
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import BeforeValidator, Field, Strict, ValidationError
 
 from qoex.errors import InvalidInputError, QoexError, ScenarioError
-from qoex.experiments import sweep as sweep_checks
 from qoex.experiments.axes import AXES, Axis, restrict
 from qoex.experiments.measure import MEASURED, SchemeCase, failed, measure
 from qoex.experiments.study import Row
@@ -23,119 +21,15 @@ from qoex.model.market import Market
 from qoex.model.tokens import Tokens
 from qoex.scenario import Scenario
 from qoex.scenario.sampling import SPARE_CAPACITY, TABLE_III, Ranges, sample_scenario
-from qoex.text.refusals import did_you_mean
+from qoex.scenario.tables import Table
+from qoex.text.refusals import did_you_mean, sentence_by_path
 
 Overload = Literal["admit", "raise", "refuse"]
+Count = Annotated[int, Field(ge=1)]
+WholeNotNegative = Annotated[int, Field(ge=0)]
 
 # A name that every file system takes as one, and no shell as anything else.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def check_choices(sweep: Sweep) -> None:
-    """Check all that is chosen from a few; an InvalidInputError names what cannot be."""
-    if not _NAME.fullmatch(sweep.name):
-        raise InvalidInputError(
-            f"name is {sweep.name!r}; it must be letters, digits, '-', '_' and '.', and begin "
-            "with a letter or a digit, for it names files"
-        )
-    _one_of("vary", sweep.vary, AXES)
-    _one_of("overload", sweep.overload, get_args(Overload))
-    if not sweep.schemes:
-        raise InvalidInputError("schemes is empty; it must hold at least one")
-    _all_different("labels of schemes", [case.label for case in sweep.schemes])
-    if not (_is_whole(sweep.root_seed) and sweep.root_seed >= 0):
-        raise InvalidInputError(
-            f"root_seed is {sweep.root_seed!r}; it must be a whole number, 0 or more"
-        )
-
-
-def checked_values(values: Sequence[float], axis: Axis) -> tuple[float, ...]:
-    """Return values as the numbers that an axis takes, so that 5 and 5.0 make one sweep.
-
-    Raises:
-        InvalidInputError: there are none, or one that cannot be.
-    """
-    if not values:
-        raise InvalidInputError("values is empty; it must hold at least one")
-    for value in values:
-        if not isinstance(value, Real) or isinstance(value, bool):
-            raise InvalidInputError(f"values has {value!r}; it must hold numbers")
-        if not math.isfinite(value):
-            raise InvalidInputError(f"values has {value!r}; it must hold finite numbers")
-        if axis.whole and not (value >= 1 and float(value).is_integer()):
-            raise InvalidInputError(
-                f"values has {value!r}; a {axis.label} must be a whole number above 0"
-            )
-    _all_different("values", values)
-    return tuple(int(value) if axis.whole else float(value) for value in values)
-
-
-def check_sizes(sweep: Sweep, largest: tuple[int, int]) -> None:
-    """Check that the largest point (N, M) is there; an InvalidInputError says what is not."""
-    sizes = {"providers": sweep.providers, "users": sweep.users}
-    available = largest
-    if sweep.drawn is not None:
-        if sweep.scenario is not None:
-            raise InvalidInputError("drawn has no effect beside a scenario")
-        sizes |= {"drawn providers": sweep.drawn[0], "drawn users": sweep.drawn[1]}
-        available = sweep.drawn
-    elif sweep.scenario is not None:
-        available = (len(sweep.scenario.providers), len(sweep.scenario.users))
-    for name, count in sizes.items():
-        if not (_is_whole(count) and count >= 1):
-            raise InvalidInputError(f"{name} is {count!r}; it must be a whole number above 0")
-    for name, wanted, there in zip(("providers", "users"), largest, available, strict=True):
-        if wanted > there:
-            raise InvalidInputError(f"{name} is {wanted!r}; it must be at most {there}")
-
-
-def check_markets(sweep: Sweep, world: Scenario) -> None:
-    """Check that each value makes a market of a scenario, and that they are not all the same.
-
-    Raises:
-        InvalidInputError: a value that no market can have, or an axis along which nothing changes
-            (tokens where work and traffic are given, for example).
-    """
-    found: list[tuple[Market, Tokens | None]] = []
-    for value in sweep.values:
-        try:
-            changed = sweep.axis.change(world, value)
-            # A change checks no field, so all are checked here as if they came from a file.
-            scenario = Scenario.parse(changed.model_dump(exclude_none=True))
-            found.append((scenario.market(), scenario.tokens()))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"values has {value!r}, but {error}") from None
-    if len(found) > 1 and all(_alike(found[0], other) for other in found[1:]):
-        raise InvalidInputError(
-            f"vary is {sweep.vary!r}, but that changes nothing in the market it starts from"
-        )
-
-
-def _alike(one: tuple[Market, Tokens | None], other: tuple[Market, Tokens | None]) -> bool:
-    if one[1] is None or other[1] is None:
-        return one == other
-    return one[0] == other[0] and all(
-        np.array_equal(getattr(one[1], name), getattr(other[1], name))
-        for name in ("input_tokens", "output_tokens")
-    )
-
-
-def _one_of(name: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        choices = ", ".join(known)
-        raise InvalidInputError(
-            f"{name} is {value!r}; it must be one of {choices}{did_you_mean(str(value), known)}"
-        )
-
-
-def _all_different(name: str, items: Sequence[object]) -> None:
-    if len(set(items)) < len(items):
-        raise InvalidInputError(f"two {name} are the same")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
 
 # Draws of one pair of which at least one must make a market.
 _TRIES = 20
@@ -153,55 +47,75 @@ COLUMNS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """An experiment as data.
+def _plain(value: Any) -> Any:
+    """Return values with Python's numbers in place of NumPy's, which strict fields refuse."""
+    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+        return value
+    return [item.item() if isinstance(item, np.generic) else item for item in value]
 
-    Attributes:
-        name: the stem of its table's file name.
-        title: what it shows, for people.
-        vary: a key of ``axes.AXES``.
-        values: of the axis, in the order of the points.
-        schemes: each point is settled by all of them.
-        providers: N, unless that is what varies.
-        users: M, unless that is what varies.
-        ranges: what markets are drawn from.
-        drawn: (N, M) that are drawn for each seed; every point's market is the first part of it,
-            so that sweeps which draw alike share their markets. The largest point, unless given.
-        scenario: the one market to start from in place of random ones; only seed 0 has rows then.
-        overload: what becomes of a market that cannot be served: "admit" drops the fewest demands,
-            "raise" gives short providers 5 % more than they need, "refuse" leaves it infeasible.
-        root_seed: the same seeds under another root are other markets.
+
+class SweepFields(Table):
+    """What a sweep and the file of one have alike, field for field."""
+
+    vary: Annotated[str, Field(json_schema_extra={"enum": list(AXES)})]
+    """What varies. A quantity of one pair is that of the first user at the first provider."""
+    values: Annotated[
+        tuple[float, ...], Strict(False), Field(min_length=1), BeforeValidator(_plain)
+    ]
+    """The values that it takes, one point each, all different."""
+    overload: Overload = "admit"
+    """What becomes of a market that cannot be served: "admit" drops the fewest demands, "raise"
+    gives short providers 5 % more than they need, "refuse" leaves it infeasible."""
+    root_seed: WholeNotNegative = 0
+    """The same seeds under another root are other markets."""
+    drawn: Annotated[tuple[Count, Count] | None, Strict(False)] = None
+    """(N, M) that are drawn for each seed, where it is more than the largest point needs: sweeps
+    that draw alike share their markets."""
+
+
+class Sweep(SweepFields):
+    """An experiment as data, which checks itself.
 
     Raises:
         InvalidInputError: a value that cannot be; the message names it.
     """
 
     name: str
+    """The stem of its table's file name."""
     title: str
-    vary: str
-    values: Sequence[float]
-    schemes: Sequence[SchemeCase]
-    providers: int = 3
-    users: int = 15
+    """What it shows, for people."""
+    schemes: Annotated[tuple[SchemeCase, ...], Strict(False), Field(min_length=1)]
+    """Each point is settled by all of them."""
+    providers: Count = 3
+    """N, unless that is what varies."""
+    users: Count = 15
+    """M, unless that is what varies."""
     ranges: Ranges = TABLE_III
-    drawn: tuple[int, int] | None = None
+    """What markets are drawn from."""
     scenario: Scenario | None = None
-    overload: Overload = "admit"
-    root_seed: int = 0
+    """The one market to start from in place of random ones; only seed 0 has rows then."""
 
-    def __post_init__(self) -> None:
-        sweep_checks.check_choices(self)
-        numbers = sweep_checks.checked_values(self.values, self.axis)
-        object.__setattr__(self, "values", numbers)
-        object.__setattr__(self, "schemes", tuple(self.schemes))
-        sweep_checks.check_sizes(self, self._size(max(numbers)))
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            known = {"": type(self).model_fields}
+            raise InvalidInputError(sentence_by_path(error, "a sweep", known)) from None
+        self._check_choices()
+        largest = self._size(max(self.values))
+        self._check_sizes(largest)
         if self.scenario is not None:
-            sweep_checks.check_markets(self, self._world(0))
+            self._check_markets(self._world(0))
             return
         pair = self._drawn_pair()
         if not self.axis.size:
-            sweep_checks.check_markets(self, pair)
+            self._check_markets(pair)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a sweep with other values in some fields, checked anew."""
+        return type(self)(
+            **{name: getattr(self, name) for name in type(self).model_fields} | changes
+        )
 
     @property
     def axis(self) -> Axis:
@@ -286,6 +200,59 @@ class Sweep:
             "capacity_factor": None,
         }
 
+    def _check_choices(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise InvalidInputError(
+                f"name is {self.name!r}; it must be letters, digits, '-', '_' and '.', and begin "
+                "with a letter or a digit, for it names files"
+            )
+        if self.vary not in AXES:
+            raise InvalidInputError(
+                f"vary is {self.vary!r}; it must be one of {', '.join(AXES)}"
+                f"{did_you_mean(self.vary, AXES)}"
+            )
+        for value in self.values if self.axis.whole else ():
+            if not (value >= 1 and value.is_integer()):
+                raise InvalidInputError(
+                    f"values has {value!r}; a {self.axis.label} must be a whole number above 0"
+                )
+        _all_different("values", self.values)
+        if self.axis.whole:  # so that 5 and 5.0 make one sweep
+            object.__setattr__(self, "values", tuple(map(int, self.values)))
+        _all_different("labels of schemes", [case.label for case in self.schemes])
+
+    def _check_sizes(self, largest: tuple[int, int]) -> None:
+        """Check that the largest point (N, M) is there."""
+        available = largest
+        if self.drawn is not None:
+            if self.scenario is not None:
+                raise InvalidInputError("drawn has no effect beside a scenario")
+            available = self.drawn
+        elif self.scenario is not None:
+            available = (len(self.scenario.providers), len(self.scenario.users))
+        for name, wanted, there in zip(("providers", "users"), largest, available, strict=True):
+            if wanted > there:
+                raise InvalidInputError(f"{name} is {wanted!r}; it must be at most {there}")
+
+    def _check_markets(self, world: Scenario) -> None:
+        """Check that each value makes a market of a scenario, and that they are not all the same.
+
+        Tokens where work and traffic are given, for example, change nothing.
+        """
+        found: list[tuple[Market, Tokens | None]] = []
+        for value in self.values:
+            try:
+                changed = self.axis.change(world, value)
+                # A change checks no field, so all are checked here as if they came from a file.
+                scenario = Scenario.parse(changed.model_dump(exclude_none=True))
+                found.append((scenario.market(), scenario.tokens()))
+            except InvalidInputError as error:
+                raise InvalidInputError(f"values has {value!r}, but {error}") from None
+        if len(found) > 1 and all(_alike(found[0], other) for other in found[1:]):
+            raise InvalidInputError(
+                f"vary is {self.vary!r}, but that changes nothing in the market it starts from"
+            )
+
     def _relieved(self, market: Market) -> tuple[Market, int]:
         """Return the market as ``overload`` leaves it, and how many pairs that cost."""
         if self.overload == "admit":
@@ -330,3 +297,17 @@ class Sweep:
         rng = np.random.default_rng([self.root_seed, seed])
         drawn = sample_scenario(*(self.drawn or size), rng, ranges=self.ranges)
         return restrict(drawn, *size)
+
+
+def _alike(one: tuple[Market, Tokens | None], other: tuple[Market, Tokens | None]) -> bool:
+    if one[1] is None or other[1] is None:
+        return one == other
+    return one[0] == other[0] and all(
+        np.array_equal(getattr(one[1], name), getattr(other[1], name))
+        for name in ("input_tokens", "output_tokens")
+    )
+
+
+def _all_different(name: str, items: Sequence[object]) -> None:
+    if len(set(items)) < len(items):
+        raise InvalidInputError(f"two {name} are the same")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from qoex.errors import InvalidInputError
 from qoex.experiments.axes import AXES
 from qoex.experiments.measure import SchemeCase
-from qoex.experiments.sweep import Sweep
+from qoex.experiments.sweep import Sweep, SweepFields
 from qoex.experiments.sweep_tables import RangesTable, SchemeTable, SweepTables
 from qoex.files.market_files import FilePath, parse_toml, read_scenario, read_text
 from qoex.scenario.sampling import TABLE_III
@@ -88,12 +88,8 @@ def _sweep(tables: SweepTables, path: Path) -> Sweep:
     return Sweep(
         name=name,
         title=name if tables.title is None else tables.title,
-        vary=tables.vary,
-        values=tables.values,
+        **{key: getattr(tables, key) for key in SweepFields.model_fields},
         schemes=tuple(_case(table) for table in tables.schemes),
-        overload=tables.overload,
-        root_seed=tables.root_seed,
-        drawn=tables.drawn,
         **chosen,
     )
 

@@ -9,16 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, Strict
 
-from qoex.experiments.axes import AXES
-from qoex.experiments.sweep import Overload
+from qoex.experiments.sweep import Count, SweepFields, WholeNotNegative
 from qoex.mechanisms.schemes import SCHEMES
 from qoex.scenario.tables import Ambiguity, Decibels, Name, NotNegative, Positive, Table
 
 # As many as the reproduction of the paper takes.
 DEFAULT_SEEDS = 100
 
-Count = Annotated[int, Field(ge=1)]
-WholeNotNegative = Annotated[int, Field(ge=0)]
 PositiveInterval = Annotated[tuple[Positive, Positive], Strict(False)]
 
 
@@ -73,17 +70,13 @@ def _as_table(value: Any) -> Any:
     return {"scheme": value} if isinstance(value, str) else value
 
 
-class SweepTables(Table):
+class SweepTables(SweepFields):
     """All tables of a sweep file."""
 
     name: Name | None = None
     """What the table's files are called; the sweep file's own name unless given."""
     title: str | None = None
     """What the sweep shows, for people."""
-    vary: Annotated[str, Field(json_schema_extra={"enum": list(AXES)})]
-    """What varies. A quantity of one pair is that of the first user at the first provider."""
-    values: Annotated[tuple[float, ...], Strict(False), Field(min_length=1)]
-    """The values that it takes, one point each, all different."""
     schemes: Annotated[
         tuple[
             Annotated[
@@ -100,16 +93,8 @@ class SweepTables(Table):
     """N, unless that varies; 3, or all of the scenario, where it is left out."""
     users: Count | None = None
     """M, unless that varies; 15, or all of the scenario, where it is left out."""
-    overload: Overload = "admit"
-    """What becomes of a market that cannot be served: "admit" drops the fewest demands, "raise"
-    gives short providers 5 % more than they need, "refuse" leaves it infeasible."""
     seeds: Count = DEFAULT_SEEDS
     """How many markets are drawn for each point."""
-    root_seed: WholeNotNegative = 0
-    """The same seeds under another root are other markets."""
-    drawn: Annotated[tuple[Count, Count] | None, Strict(False)] = None
-    """(N, M) that are drawn for each seed, where it is more than the largest point needs: sweeps
-    that draw alike share their markets."""
     ranges: RangesTable | None = None
     """What markets are drawn from, where it is not Table III."""
     scenario: Name | None = None

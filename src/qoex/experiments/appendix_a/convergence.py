@@ -17,7 +17,7 @@ from qoex.errors import InvalidInputError
 from qoex.experiments.appendix_a.rows import (
     MEASURED,
     SOLVER,
-    Run,
+    AlgorithmRun,
     measure_run,
     measure_solver,
     step_columns,
@@ -187,9 +187,9 @@ class Convergence:
             *(Quantised(count) for count in self.levels),
         ]
 
-    def _runs(self, rule: StepRule) -> list[Run]:
+    def _runs(self, rule: StepRule) -> list[AlgorithmRun]:
         return [
-            Run(self.order, rule, start)
+            AlgorithmRun(self.order, rule, start)
             for start in self.starts
             if start != "near" or isinstance(rule, Diminishing)
         ]

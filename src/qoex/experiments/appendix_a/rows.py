@@ -71,7 +71,7 @@ MEASURED: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Run:
+class AlgorithmRun:
     """One run of Algorithm 1 as it takes part in a study.
 
     Attributes:
@@ -106,7 +106,7 @@ def step_columns(rule: StepRule, market: Market, line: str) -> Row:
 def measure_run(
     market: Market,
     equilibrium: Solution | None,
-    run: Run,
+    run: AlgorithmRun,
     seed: tuple[int, int],
     max_iterations: int,
 ) -> Row:

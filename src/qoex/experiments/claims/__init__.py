@@ -2,18 +2,19 @@
 
 ``claim`` says what a claim is, ``changes``, ``levels``, ``reductions`` and ``case`` are the kinds
 there are, each with the rule of its verdict, ``section_vi_a`` and ``section_vi_c`` are the list,
-``judge`` judges it. Tables are read and nothing is ever solved.
+``judge`` judges it, and ``judged_file`` keeps it. Tables are read and nothing is ever solved.
 """
 
 from __future__ import annotations
 
-from qoex.experiments.claims.claim import Claim, Judged, Outcome, Rule
-from qoex.experiments.claims.judge import COMPANIONS, judge, judged_frame
+from qoex.experiments.claims.claim import Claim, ClaimOutcome, Judged, Rule
+from qoex.experiments.claims.judge import COMPANIONS, judge
+from qoex.experiments.claims.judged_file import judged_frame, read_claims, write_claims
 from qoex.experiments.claims.section_vi_a import SECTION_VI_A
 from qoex.experiments.claims.section_vi_b import SECTION_VI_B
 from qoex.experiments.claims.section_vi_c_providers import SECTION_VI_C_PROVIDERS
 from qoex.experiments.claims.section_vi_c_users import SECTION_VI_C_USERS
-from qoex.experiments.claims.verdict import Finding, Number, Verdict
+from qoex.experiments.claims.verdict import ClaimVerdict, Finding, JudgedNumber
 
 CLAIMS: tuple[Claim, ...] = (
     *SECTION_VI_A,
@@ -26,12 +27,14 @@ __all__ = [
     "CLAIMS",
     "COMPANIONS",
     "Claim",
+    "ClaimOutcome",
+    "ClaimVerdict",
     "Finding",
     "Judged",
-    "Number",
-    "Outcome",
+    "JudgedNumber",
     "Rule",
-    "Verdict",
     "judge",
     "judged_frame",
+    "read_claims",
+    "write_claims",
 ]

@@ -12,6 +12,8 @@ from enum import StrEnum
 import numpy as np
 
 from qoex.experiments.claims.readings import (
+    OneAmongOthers,
+    OneColumn,
     Tables,
     difference,
     mean_of_points,
@@ -21,7 +23,14 @@ from qoex.experiments.claims.readings import (
     relative_spread,
     spread,
 )
-from qoex.experiments.claims.verdict import Finding, LackingError, Number, by_sides, side, text
+from qoex.experiments.claims.verdict import (
+    Finding,
+    JudgedNumber,
+    LackingError,
+    by_sides,
+    side,
+    text,
+)
 from qoex.experiments.intervals import Estimate
 from qoex.model.market import FloatArray
 
@@ -35,7 +44,7 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True)
-class Trend:
+class Trend(OneColumn):
     """A number of one scheme that rises, or falls, from point to point.
 
     Agrees: every step between neighbouring points goes the paper's way, with an interval that
@@ -45,15 +54,7 @@ class Trend:
     fall.
     """
 
-    table: str
-    scheme: str
-    column: str
     direction: Direction
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return ((self.table, self.scheme, self.column),)
 
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
@@ -85,7 +86,7 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(OneAmongOthers):
     """A scheme whose number lies below (or above) that of every other scheme at every point.
 
     Agrees: at every point, against every other scheme, the difference of the same seeds is on the
@@ -94,16 +95,7 @@ class Order:
     scheme the mean over points is on the other side. Else it cannot be determined.
     """
 
-    table: str
-    scheme: str
-    others: tuple[str, ...]
-    column: str
     lowest: bool = True
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return tuple((self.table, item, self.column) for item in (self.scheme, *self.others))
 
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
@@ -128,11 +120,12 @@ class Order:
             by_sides(sides, overall),
             tuple(numbers),
             f"{decided.label}: {text(decided.estimate)}",
+            (numbers.index(decided),),
         )
 
 
 @dataclass(frozen=True)
-class Steadier:
+class Steadier(OneAmongOthers):
     """A scheme whose mean number moves less along the axis than that of every other scheme.
 
     What moves is (greatest − least)/mean of the means at the points. Agrees: against every other
@@ -140,20 +133,10 @@ class Steadier:
     some other it is below. Else it cannot be determined; there is no weaker form of it.
     """
 
-    table: str
-    scheme: str
-    others: tuple[str, ...]
-    column: str
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return tuple((self.table, item, self.column) for item in (self.scheme, *self.others))
-
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
         own = tables.sheet(self.table, self.scheme, self.column)
-        numbers = [Number(f"spread of {self.scheme}", spread(own), "%")]
+        numbers = [JudgedNumber(f"spread of {self.scheme}", spread(own), "%")]
         sides = []
         for other in self.others:
             sheet = tables.sheet(self.table, other, self.column)
@@ -165,8 +148,10 @@ class Steadier:
             both = np.concatenate([own.values, sheet.values], axis=1)
             found = of_means(both, excess, fixed=own.fixed)
             sides.append(side(found, 1))
-            numbers.append(Number(f"spread of {other}", spread(sheet), "%"))
-            numbers.append(Number(f"spread of {other} less that of {self.scheme}", found, "%"))
+            numbers.append(JudgedNumber(f"spread of {other}", spread(sheet), "%"))
+            numbers.append(
+                JudgedNumber(f"spread of {other} less that of {self.scheme}", found, "%")
+            )
         listed = ", ".join(f"{item.label} {item.estimate.mean:.3g} %" for item in numbers[:2])
         return Finding(by_sides(sides, sides), tuple(numbers), f"{listed} of the mean")
 
@@ -216,5 +201,8 @@ class GreatestChange:
             numbers.append(number(what, excess, self.column))
         decided = min(numbers[1:], key=lambda item: item.estimate.mean)
         return Finding(
-            by_sides(sides, sides), tuple(numbers), f"{decided.label}: {text(decided.estimate)}"
+            by_sides(sides, sides),
+            tuple(numbers),
+            f"{decided.label}: {text(decided.estimate)}",
+            (numbers.index(decided),),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qoex.experiments.claims.readings import Tables
-from qoex.experiments.claims.verdict import Finding, Number, Verdict
+from qoex.experiments.claims.verdict import ClaimVerdict, Finding, JudgedNumber
 
 
 class Rule(Protocol):
@@ -49,9 +49,14 @@ class Claim:
     why: str = ""
     trade: tuple[str, ...] = ()
 
+    @property
+    def section(self) -> str:
+        """The section of the paper that it stands in, "VI-A"."""
+        return self.id.partition(".")[0]
+
 
 @dataclass(frozen=True)
-class Outcome:
+class ClaimOutcome:
     """A claim judged on one set of tables.
 
     Attributes:
@@ -62,7 +67,7 @@ class Outcome:
 
     tables: tuple[str, ...]
     finding: Finding
-    companions: tuple[Number, ...] = ()
+    companions: tuple[JudgedNumber, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,17 +81,17 @@ class Judged:
     """
 
     claim: Claim
-    main: Outcome
-    variant: Outcome | None = None
+    main: ClaimOutcome
+    variant: ClaimOutcome | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ClaimVerdict:
         """The verdict, from the main tables."""
         return self.main.finding.verdict
 
     @property
-    def ours(self) -> tuple[Number, ...]:
-        """The numbers behind it, the most telling first; none where a table is missing."""
+    def ours(self) -> tuple[JudgedNumber, ...]:
+        """The numbers behind it; none where a table is missing."""
         return self.main.finding.numbers
 
     @property
@@ -95,7 +100,7 @@ class Judged:
         return self.main.finding.reason
 
     @property
-    def companions(self) -> tuple[Number, ...]:
+    def companions(self) -> tuple[JudgedNumber, ...]:
         """What the schemes compared deliver, for a claim on costs."""
         return self.main.companions
 
@@ -105,6 +110,6 @@ class Judged:
 
         Where the claim says nothing of that, for it is met with enough seeds, it is the reason.
         """
-        if not self.ours or self.verdict is Verdict.AGREES:
+        if not self.ours or self.verdict is ClaimVerdict.AGREES:
             return ""
         return self.claim.why or f"{self.reason[:1].upper()}{self.reason[1:]}."

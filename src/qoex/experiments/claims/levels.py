@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qoex.experiments.claims.readings import Tables, difference, number, spread
+from qoex.experiments.claims.readings import OneColumn, Tables, difference, number, spread
 from qoex.experiments.claims.verdict import (
     FULL_USE,
+    ClaimVerdict,
     Finding,
-    Number,
-    Verdict,
+    JudgedNumber,
     by_sides,
     matches,
     side,
@@ -21,23 +21,15 @@ from qoex.experiments.claims.verdict import (
 
 
 @dataclass(frozen=True)
-class Range:
+class Range(OneColumn):
     """The least and the greatest of the means at the points along an axis.
 
     Agrees: both ends are the paper's. Same direction: the two ranges overlap. Differs: ours lies
     outside with the intervals of both its ends. Else it cannot be determined.
     """
 
-    table: str
-    scheme: str
-    column: str
     low: float
     high: float
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return ((self.table, self.scheme, self.column),)
 
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
@@ -48,15 +40,15 @@ class Range:
         most = max(places, key=lambda k: means[k].mean)
         ends = (matches(means[least], self.low), matches(means[most], self.high))
         if all(ends):
-            verdict = Verdict.AGREES
+            verdict = ClaimVerdict.AGREES
         elif means[least].low > self.high or means[most].high < self.low:
-            verdict = Verdict.DIFFERS
+            verdict = ClaimVerdict.DIFFERS
         elif None in ends:
-            verdict = Verdict.UNDETERMINED
+            verdict = ClaimVerdict.UNDETERMINED
         elif means[least].mean <= self.high and means[most].mean >= self.low:
-            verdict = Verdict.SAME_DIRECTION
+            verdict = ClaimVerdict.SAME_DIRECTION
         else:
-            verdict = Verdict.UNDETERMINED
+            verdict = ClaimVerdict.UNDETERMINED
         return Finding(
             verdict,
             (
@@ -64,11 +56,12 @@ class Range:
                 number(f"greatest, at {sheet.points[most]}", means[most], self.column),
             ),
             f"it runs from {text(means[least])} to {text(means[most])}",
+            (0, 1),
         )
 
 
 @dataclass(frozen=True)
-class Endpoints:
+class Endpoints(OneColumn):
     """The means at the first and the last point along an axis.
 
     Agrees: both are the paper's. Same direction: the change from the first to the last, seed by
@@ -76,16 +69,8 @@ class Endpoints:
     sign. Else it cannot be determined.
     """
 
-    table: str
-    scheme: str
-    column: str
     first: float
     last: float
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return ((self.table, self.scheme, self.column),)
 
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
@@ -95,13 +80,14 @@ class Endpoints:
         same = bool(matches(first, self.first) and matches(last, self.last))
         way = side(change, 1 if self.last > self.first else -1)
         return Finding(
-            Verdict.AGREES if same else by_sides([0], [way]),
+            ClaimVerdict.AGREES if same else by_sides([0], [way]),
             (
                 number(f"at {sheet.points[0]}", first, self.column),
                 number(f"at {sheet.points[end]}", last, self.column),
                 number(f"change, {sheet.step(0, end)}", change, self.column),
             ),
             f"it goes from {text(first)} to {text(last)}",
+            (0, 1),
         )
 
 
@@ -136,7 +122,7 @@ class Peak:
         excess = sheet.over_seeds(more, what)
         same = bool(matches(means[most], self.paper))
         return Finding(
-            Verdict.AGREES if same else by_sides([0], [side(excess, 1)]),
+            ClaimVerdict.AGREES if same else by_sides([0], [side(excess, 1)]),
             (
                 number(f"greatest, at {sheet.points[most]}", means[most], self.column),
                 number(what, excess, self.column),
@@ -146,22 +132,14 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class FullUse:
+class FullUse(OneColumn):
     """A usage of 1.0 at every point from some value of the axis on.
 
     Agrees: at all of them the interval lies at FULL_USE or above. Same direction: at the last one
     it does. Differs: at the last one it lies below. Else it cannot be determined.
     """
 
-    table: str
-    scheme: str
-    column: str
     start: float = 0.0
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return ((self.table, self.scheme, self.column),)
 
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
@@ -181,7 +159,7 @@ class FullUse:
 
 
 @dataclass(frozen=True)
-class Within:
+class Within(OneColumn):
     """A number whose means along an axis stay within some percent of each other.
 
     What counts is (greatest − least)/mean of the means at the points, in percent, with the
@@ -189,15 +167,7 @@ class Within:
     lies above. Else it cannot be determined; there is no weaker form of it.
     """
 
-    table: str
-    scheme: str
-    column: str
     limit: float
-
-    @property
-    def reads(self) -> tuple[tuple[str, str, str], ...]:
-        """Table, scheme and column of what is read."""
-        return ((self.table, self.scheme, self.column),)
 
     def judge(self, tables: Tables) -> Finding:
         """Return the verdict; LackingError where a table lacks something."""
@@ -208,7 +178,7 @@ class Within:
         return Finding(
             by_sides([where], [where]),
             (
-                Number("spread of the means", found, "%"),
+                JudgedNumber("spread of the means", found, "%"),
                 number(f"at {sheet.points[0]}", sheet.at(0), self.column),
                 number(f"at {sheet.points[last]}", sheet.at(last), self.column),
             ),

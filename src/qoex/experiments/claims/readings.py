@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from qoex.experiments.claims.verdict import PAIRED_SHARE, ROUNDING, LackingError, Number
+from qoex.experiments.claims.verdict import PAIRED_SHARE, ROUNDING, JudgedNumber, LackingError
 from qoex.experiments.intervals import Estimate, estimate
 from qoex.model.market import FloatArray
 
@@ -26,13 +26,13 @@ VARIANTS = {
 # Tables of one market in which nothing is random: a second seed would repeat the first.
 FIXED = frozenset({"table-v", *(name for name in VARIANTS.values() if name.endswith("table-iv"))})
 
-# How a point is named, by table.
-_POINTS = {
-    "users": "M = {:g}",
-    "providers": "N = {:g}",
-    "accuracy": "θ̂ = {:g}",
-    "output-tokens": "x_out = {:g}",
-    "latency-budget": "κ = {:g} ms",
+# The symbol and the unit of what varies, by table.
+_AXES = {
+    "users": ("M", ""),
+    "providers": ("N", ""),
+    "accuracy": ("θ̂", ""),
+    "output-tokens": ("x_out", ""),
+    "latency-budget": ("κ", " ms"),
 }
 
 # Column → what it is, and its unit.
@@ -58,22 +58,56 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
+class OneColumn:
+    """What a rule reads that is about one column of one scheme."""
+
+    table: str
+    scheme: str
+    column: str
+
+    @property
+    def reads(self) -> tuple[tuple[str, str, str], ...]:
+        """Table, scheme and column of what is read."""
+        return ((self.table, self.scheme, self.column),)
+
+
+@dataclass(frozen=True)
+class OneAmongOthers:
+    """What a rule reads that compares one column of a scheme with that of others."""
+
+    table: str
+    scheme: str
+    others: tuple[str, ...]
+    column: str
+
+    @property
+    def reads(self) -> tuple[tuple[str, str, str], ...]:
+        """Table, scheme and column of what is read."""
+        return tuple((self.table, item, self.column) for item in (self.scheme, *self.others))
+
+
+@dataclass(frozen=True)
 class Sheet:
     """One column of one scheme in one table.
 
     Attributes:
         values: seeds × points; NaN where a row is not solved, not there, or has no finite number.
         seeds: of all rows of the table, whatever the scheme, in order.
-        points: names of the points, in order.
-        levels: the values of the axis at the points.
+        axis: symbol and unit of what varies.
+        levels: the values of the axis at the points, in order.
         fixed: whether nothing in the table is random.
     """
 
     values: FloatArray
     seeds: tuple[int, ...]
-    points: tuple[str, ...]
+    axis: tuple[str, str]
     levels: tuple[float, ...]
     fixed: bool
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Names of the points, in order."""
+        return tuple(f"{self.axis[0]} = {level:g}{self.axis[1]}" for level in self.levels)
 
     def places(self, wanted: Callable[[float], bool]) -> tuple[int, ...]:
         """Return which points have a wanted value of the axis.
@@ -97,7 +131,7 @@ class Sheet:
 
     def step(self, before: int, after: int) -> str:
         """Return the name of the way from one point to another."""
-        return f"{self.points[before]} → {self.points[after].rpartition('= ')[2]}"
+        return f"{self.points[before]} → {self.levels[after]:g}{self.axis[1]}"
 
     def over_seeds(self, per_seed: FloatArray, what: str) -> Estimate:
         """Return the mean of one number a seed (NaN where a seed has none).
@@ -164,7 +198,7 @@ class Tables:
         return Sheet(
             values,
             tuple(seeds.tolist()),
-            tuple(_POINTS[table].format(value) for value in points["value"]),
+            _AXES[table],
             tuple(points["value"]),
             name in FIXED,
         )
@@ -229,9 +263,9 @@ def of_means(
     return Estimate(centre, centre - half, centre + half, count)
 
 
-def number(label: str, found: Estimate, column: str) -> Number:
+def number(label: str, found: Estimate, column: str) -> JudgedNumber:
     """Return a labelled number in the unit of a column."""
-    return Number(label, found, COLUMNS[column][1])
+    return JudgedNumber(label, found, COLUMNS[column][1])
 
 
 def relative_spread(means: FloatArray) -> float:

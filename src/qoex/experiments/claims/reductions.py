@@ -15,10 +15,10 @@ from qoex.experiments.claims.readings import (
     over_seeds,
 )
 from qoex.experiments.claims.verdict import (
+    ClaimVerdict,
     Finding,
+    JudgedNumber,
     LackingError,
-    Number,
-    Verdict,
     by_sides,
     matches,
     side,
@@ -93,7 +93,7 @@ class Reduction:
             return over_seeds(mean_of_points(saved), what, fixed=fixed)
 
         whole = mean(cells, "the reduction")
-        numbers = [Number("mean reduction", whole, "%")]
+        numbers = [JudgedNumber("mean reduction", whole, "%")]
         for field, values, names in (
             ("column", self.columns, [COLUMNS[item][0] for item in self.columns]),
             ("other", self.others, [f"against {item}" for item in self.others]),
@@ -102,21 +102,21 @@ class Reduction:
             for value, name in zip(values, names, strict=True):
                 if len(values) > 1:
                     alone = [cell for cell in cells if getattr(cell, field) == value]
-                    numbers.append(Number(f"{name} alone", mean(alone, name), "%"))
+                    numbers.append(JudgedNumber(f"{name} alone", mean(alone, name), "%"))
         if self.part:
             alone = [cell for cell in cells if cell.other in self.part]
             name = f"against {', '.join(self.part)} alone"
-            numbers.insert(1, Number(name, mean(alone, name), "%"))
-        numbers.append(Number("of the means", self._of_means(cells, fixed), "%"))
+            numbers.insert(1, JudgedNumber(name, mean(alone, name), "%"))
+        numbers.append(JudgedNumber("of the means", self._of_means(cells, fixed), "%"))
         singles = [(over_seeds(cell.saved, cell.name, fixed=fixed), cell) for cell in cells]
         singles.sort(key=lambda item: item[0].mean)
         for extreme, (found, cell) in (("least", singles[0]), ("greatest", singles[-1])):
-            numbers.append(Number(f"{extreme}: {cell.name}", found, "%"))
+            numbers.append(JudgedNumber(f"{extreme}: {cell.name}", found, "%"))
 
         way = side(whole, 1)
         same = matches(whole, self.paper)
         if same is not False:
-            verdict = Verdict.AGREES if same else Verdict.UNDETERMINED
+            verdict = ClaimVerdict.AGREES if same else ClaimVerdict.UNDETERMINED
         else:
             verdict = by_sides([0], [way])
         return Finding(verdict, tuple(numbers), f"the mean reduction is {text(whole)} %")

@@ -13,10 +13,10 @@ from qoex.experiments.claims.readings import Tables
 from qoex.experiments.claims.verdict import (
     AGREEMENT,
     ROUNDING,
+    ClaimVerdict,
     Finding,
+    JudgedNumber,
     LackingError,
-    Number,
-    Verdict,
 )
 from qoex.experiments.intervals import Estimate
 
@@ -46,18 +46,18 @@ class Printed:
         errors = {key: row.computed / row.printed - 1.0 for key, row in rows.items()}
         worst = max(errors, key=lambda key: abs(errors[key]))
         if abs(errors[worst]) <= AGREEMENT:
-            verdict = Verdict.AGREES
+            verdict = ClaimVerdict.AGREES
         elif _same_order(rows):
-            verdict = Verdict.SAME_DIRECTION
+            verdict = ClaimVerdict.SAME_DIRECTION
         else:
-            verdict = Verdict.DIFFERS
+            verdict = ClaimVerdict.DIFFERS
         rms = math.sqrt(sum(error**2 for error in errors.values()) / len(errors))
         name = " ".join((worst[2], "of", worst[1], "at", worst[0]))
         return Finding(
             verdict,
             (
-                Number(f"largest error: {name}", _certain(100.0 * errors[worst]), "%"),
-                Number("root mean square of the errors", _certain(100.0 * rms), "%"),
+                JudgedNumber(f"largest error: {name}", _certain(100.0 * errors[worst]), "%"),
+                JudgedNumber("root mean square of the errors", _certain(100.0 * rms), "%"),
             ),
             f"the largest of the {len(rows)} errors is {100.0 * abs(errors[worst]):.3g} %, "
             f"for the {name}",
@@ -100,10 +100,10 @@ class Extreme:
         next_to = found[rival]
         lead = sign * (own.computed - next_to.computed)
         return Finding(
-            Verdict.AGREES if lead > ROUNDING * abs(own.computed) else Verdict.DIFFERS,
+            ClaimVerdict.AGREES if lead > ROUNDING * abs(own.computed) else ClaimVerdict.DIFFERS,
             (
-                Number(self.user, _certain(own.computed), own.unit),
-                Number(f"next: {rival}", _certain(next_to.computed), next_to.unit),
+                JudgedNumber(self.user, _certain(own.computed), own.unit),
+                JudgedNumber(f"next: {rival}", _certain(next_to.computed), next_to.unit),
             ),
             f"{self.user} has {own.computed:.4g}, and {rival} {next_to.computed:.4g}",
         )

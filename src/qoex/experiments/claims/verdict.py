@@ -32,24 +32,21 @@ ROUNDING = 1e-9
 FULL_USE = 0.95
 
 
-class Verdict(StrEnum):
-    """How a statement of the paper stands beside the tables, in a sentence."""
+class ClaimVerdict(StrEnum):
+    """How a statement of the paper stands beside the tables.
 
-    AGREES = "Agrees: the tables show what the paper says."
-    SAME_DIRECTION = (
-        "Same direction: the sign or the side is the paper's, but the size, or some point, is not."
-    )
-    DIFFERS = "Differs: the tables show something else."
-    UNDETERMINED = "Cannot be determined: the tables lack what is needed, or leave it open."
+    Same direction: the sign or the side is the paper's, but the size, or some point, is not. It
+    cannot be determined where the tables lack what is needed, or leave it open.
+    """
 
-    @property
-    def label(self) -> str:
-        """Its short form for tables."""
-        return self.partition(":")[0].lower()
+    AGREES = "agrees"
+    SAME_DIRECTION = "same direction"
+    DIFFERS = "differs"
+    UNDETERMINED = "cannot be determined"
 
 
 @dataclass(frozen=True)
-class Number:
+class JudgedNumber:
     """A number of ours with its interval over seeds.
 
     Attributes:
@@ -57,11 +54,13 @@ class Number:
         estimate: its mean and interval; in a table of one fixed market, where nothing is random,
             both ends are the value itself.
         unit: nothing for a ratio.
+        against: for what ``proposed`` delivers less what another scheme does, that scheme.
     """
 
     label: str
     estimate: Estimate
     unit: str = ""
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,15 @@ class Finding:
 
     Attributes:
         verdict: by the rule.
-        numbers: what it rests on, the most telling first.
+        numbers: what it rests on.
         reason: a clause on what decided, computed with the verdict.
+        telling: which of the numbers stand beside the paper's.
     """
 
-    verdict: Verdict
-    numbers: tuple[Number, ...]
+    verdict: ClaimVerdict
+    numbers: tuple[JudgedNumber, ...]
     reason: str
+    telling: tuple[int, ...] = (0,)
 
 
 class LackingError(Exception):
@@ -96,7 +97,7 @@ def side(estimate: Estimate, sign: int) -> int:
     return 1 if estimate.mean * sign > 0 else -1
 
 
-def by_sides(sides: Sequence[int], overall: Sequence[int]) -> Verdict:
+def by_sides(sides: Sequence[int], overall: Sequence[int]) -> ClaimVerdict:
     """Return the verdict on a statement that should hold in every part and overall.
 
     Agrees where all parts are on the paper's side (1), has the same direction where they are so
@@ -107,12 +108,12 @@ def by_sides(sides: Sequence[int], overall: Sequence[int]) -> Verdict:
         overall: of what sums the parts up.
     """
     if all(item == 1 for item in (*sides, *overall)):
-        return Verdict.AGREES
+        return ClaimVerdict.AGREES
     if all(item == 1 for item in overall):
-        return Verdict.SAME_DIRECTION
+        return ClaimVerdict.SAME_DIRECTION
     if any(item == -1 for item in overall):
-        return Verdict.DIFFERS
-    return Verdict.UNDETERMINED
+        return ClaimVerdict.DIFFERS
+    return ClaimVerdict.UNDETERMINED
 
 
 def matches(estimate: Estimate, paper: float) -> bool | None:

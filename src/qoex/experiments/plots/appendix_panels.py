@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from qoex.experiments.appendix_a.convergence import MAX_ITERATIONS
 from qoex.experiments.appendix_a.rows import SOLVER
-from qoex.experiments.plots.reading import Line, Panel, Quantity
+from qoex.experiments.plots.reading import Panel, PanelLine, Quantity
 
 __all__ = ["CONVERGENCE_PANELS"]
 
@@ -29,7 +29,7 @@ class _Rule:
 
     name: str
     x: Quantity
-    lines: tuple[Line, ...]
+    lines: tuple[PanelLine, ...]
     against: str
     starts: str
 
@@ -38,9 +38,9 @@ _DIMINISHING = _Rule(
     "diminishing",
     Quantity("value", "u of the step Δ = u/t", "money/ms", log=True),
     (
-        Line("diminishing middle", "middle"),
-        Line("diminishing random", "random"),
-        Line("diminishing near", "near R*"),
+        PanelLine("diminishing middle", "middle"),
+        PanelLine("diminishing random", "random"),
+        PanelLine("diminishing near", "near R*"),
     ),
     "against u of the step Δ = u/t",
     "in the middle of the box, at random in it, or at the distance u from the equilibrium R*",
@@ -49,8 +49,8 @@ _CONSTANT = _Rule(
     "constant",
     Quantity("value", "constant step Δ", "money/ms", log=True),
     (
-        Line("constant middle", "middle"),
-        Line("constant random", "random"),
+        PanelLine("constant middle", "middle"),
+        PanelLine("constant random", "random"),
     ),
     "against the constant step Δ",
     "in the middle of the box, or at random in it",
@@ -58,7 +58,7 @@ _CONSTANT = _Rule(
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ConvergenceReading:
     """What one panel of each rule shows.
 
     Attributes:
@@ -77,31 +77,31 @@ class _Reading:
 _BOUND = Quantity("bound_log10", "log₁₀ of bound on iterations", of_all=True)
 
 _READINGS = (
-    _Reading(
+    _ConvergenceReading(
         f"Iterations of Algorithm 1 to its own stop, over the runs that stop within "
         f"{MAX_ITERATIONS}, and sweeps of the capacity-price solver on the same markets",
         Quantity("iterations", "iterations or sweeps", log=True),
         with_solver=True,
     ),
-    _Reading(
+    _ConvergenceReading(
         f"Share of runs that stop within {MAX_ITERATIONS} iterations",
         Quantity("stopped", "share that stops", of_all=True),
         with_solver=False,
     ),
-    _Reading(
+    _ConvergenceReading(
         "The most that a user could gain alone where a run ends, by its own rule or at "
         f"{MAX_ITERATIONS} iterations, as a share of the largest utility (means of logarithms)",
         Quantity("regret_log10", "log₁₀ of relative regret", of_all=True),
         with_solver=True,
     ),
-    _Reading(
+    _ConvergenceReading(
         "Appendix A's bound on the iterations to the mean gap that a run reached, as a power of "
         f"ten; runs took 10^{math.log10(MAX_ITERATIONS):.1f} at most",
         replace(_BOUND, log=True),
         with_solver=False,
         of_constant=_BOUND,
     ),
-    _Reading(
+    _ConvergenceReading(
         "The gap to the equilibrium in sum of utilities, over what the proof allows after as many "
         "iterations (means of logarithms): above 0 the proof is refuted",
         Quantity("gap_log10", "log₁₀ of gap/bound on it", of_all=True),
@@ -110,9 +110,9 @@ _READINGS = (
 )
 
 
-def _caption(reading: _Reading, rule: _Rule) -> str:
+def _caption(reading: _ConvergenceReading, rule: _Rule) -> str:
     caption = f"{reading.shows}, {rule.against}"
-    return f"{caption}; runs begin {rule.starts}." if reading is _READINGS[0] else f"{caption}."
+    return f"{caption}; runs begin {rule.starts}" if reading is _READINGS[0] else caption
 
 
 def _panels() -> tuple[Panel, ...]:
@@ -120,12 +120,12 @@ def _panels() -> tuple[Panel, ...]:
     for reading in _READINGS:
         for rule in (_DIMINISHING, _CONSTANT):
             constant = reading.of_constant if rule is _CONSTANT else None
-            solver = Line(f"{rule.name} {SOLVER}", "solver", strong=True)
+            solver = PanelLine(f"{rule.name} {SOLVER}", "solver", strong=True)
             panels.append(
                 Panel(
                     name=f"figA{len(panels) + 1}",
                     figure="A",
-                    caption=_caption(reading, rule),
+                    shows=_caption(reading, rule),
                     table=_TABLE,
                     x=rule.x,
                     series=(constant or reading.quantity,),
@@ -141,7 +141,7 @@ def _variant(panel: Panel) -> Panel:
     return replace(
         panel,
         name=f"{panel.name}-larger",
-        caption=f"{panel.caption.removesuffix('.')}, with 3 providers and 10 users.",
+        where="with 3 providers and 10 users",
         table=_LARGER,
         variant_of=panel.name,
     )

@@ -14,13 +14,13 @@ from matplotlib.style import context
 
 from qoex.experiments.plots import style as look
 from qoex.experiments.plots.picture import panel_figure
-from qoex.experiments.plots.reading import Number, Panel
+from qoex.experiments.plots.reading import Panel, PanelPoint
 from qoex.files.market_files import write_atomically
 
 FORMATS = ("png", "svg")
 
 
-def draw(panel: Panel, numbers: Sequence[Number], folder: Path) -> list[Path]:
+def draw(panel: Panel, numbers: Sequence[PanelPoint], folder: Path) -> list[Path]:
     """Write the files of a panel with these numbers into a folder, and return their paths."""
     paths = []
     with context(["default", look.RC]):

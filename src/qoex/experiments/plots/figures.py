@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
-
 from qoex.errors import InvalidInputError
-from qoex.experiments.plots.reading import Number, Panel, panel_numbers
+from qoex.experiments.plots.reading import Panel, PanelPoint, panel_numbers
 from qoex.experiments.runners import processes
 from qoex.experiments.tables import read_table
 
@@ -16,27 +14,12 @@ from qoex.experiments.tables import read_table
 DRAWING = "qoex.experiments.plots.drawing"
 
 
-def draw_panel(panel: Panel, frame: pl.DataFrame, folder: Path) -> list[Path]:
-    """Draw a panel as PNG and as SVG.
-
-    The same table gives the same bytes of the SVG.
-
-    Args:
-        panel: what to draw.
-        frame: the table ``panel.table``.
-        folder: where ``NAME.png`` and ``NAME.svg`` go; it has to exist.
-
-    Raises:
-        InvalidInputError: the table does not have what the panel needs, the panel has more lines
-            than there are styles, or a file cannot be written.
-    """
-    return _draw(panel, panel_numbers(panel, frame), folder)
-
-
 def draw_all(
     panels: Sequence[Panel], tables_folder: Path, figures_folder: Path, jobs: int = 1
 ) -> list[Path]:
-    """Draw panels from the tables in a folder.
+    """Draw panels from the tables in a folder, each as PNG and as SVG.
+
+    The same table gives the same bytes of the SVG.
 
     Args:
         panels: of distinct names.
@@ -48,7 +31,8 @@ def draw_all(
         The files, in the order of the panels.
 
     Raises:
-        InvalidInputError: as for ``draw_panel``, or there is no such table.
+        InvalidInputError: there is no such table, it does not have what a panel needs, a panel has
+            more lines than there are styles, or a file cannot be written.
     """
     frames = {name: read_table(tables_folder, name) for name in {panel.table for panel in panels}}
     tasks = [(panel, panel_numbers(panel, frames[panel.table])) for panel in panels]
@@ -66,7 +50,7 @@ def draw_all(
     return [path for paths in drawn for path in paths]
 
 
-def _draw(panel: Panel, numbers: Sequence[Number], folder: Path) -> list[Path]:
+def _draw(panel: Panel, numbers: Sequence[PanelPoint], folder: Path) -> list[Path]:
     from qoex.experiments.plots.drawing import draw  # where processes draw, only they need it
 
     return draw(panel, numbers, folder)

@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 
 from qoex.experiments.accuracy_bound import AMBIGUITIES
 from qoex.experiments.paper import PROPOSED, SCHEME_CASES
-from qoex.experiments.plots.reading import Line, Number, Panel, Quantity, panel_numbers
+from qoex.experiments.plots.reading import Panel, PanelLine, Quantity
 from qoex.scenario.sampling import TABLE_III
-
-__all__ = ["PANELS", "Line", "Number", "Panel", "Quantity", "panel_numbers"]
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,9 @@ _OF_SCHEMES = (
 )
 
 _SCHEME_LINES = tuple(
-    Line(case.label, case.label, strong=case is PROPOSED) for case in SCHEME_CASES
+    PanelLine(case.label, case.label, strong=case is PROPOSED) for case in SCHEME_CASES
 )
-_PROPOSED_LINE = (Line(PROPOSED.label, PROPOSED.label),)
+_PROPOSED_LINE = (PanelLine(PROPOSED.label, PROPOSED.label),)
 
 
 @dataclass(frozen=True)
@@ -160,14 +158,14 @@ def _panels(
     letters: str,
     varied: _Varied,
     readings: tuple[_Reading, ...],
-    lines: tuple[Line, ...],
+    lines: tuple[PanelLine, ...],
 ) -> tuple[Panel, ...]:
     """Return one panel for each reading of a sweep."""
     return tuple(
         Panel(
             name=f"fig{figure}{letter}",
             figure=figure,
-            caption=f"{reading.shows}, {varied.against}.",
+            shows=f"{reading.shows}, {varied.against}",
             table=varied.table,
             x=varied.x,
             series=reading.series,
@@ -184,7 +182,7 @@ def _variant(panel: Panel) -> Panel:
     return replace(
         panel,
         name=f"{panel.name}-{ending}",
-        caption=f"{panel.caption.removesuffix('.')}, {where}.",
+        where=where,
         table=f"{panel.table}-{ending}",
         variant_of=panel.name,
     )
@@ -193,13 +191,13 @@ def _variant(panel: Panel) -> Panel:
 _FIGURE_3 = Panel(
     name="fig3",
     figure="3",
-    caption="Upper bound of the performance gap against the number of examples, for several "
-    "ambiguities η of an example; the other figures use η = 1/11.",
+    shows="Upper bound of the performance gap against the number of examples, for several "
+    "ambiguities η of an example; the other figures use η = 1/11",
     table="accuracy-bound",
     x=Quantity("examples", "examples K"),
     series=(Quantity("performance_gap_bound", "bound of the performance gap θ̂", log=True),),
     lines=tuple(
-        Line(value, f"η = {label}", strong=value == TABLE_III.example_ambiguity)
+        PanelLine(value, f"η = {label}", strong=value == TABLE_III.example_ambiguity)
         for label, value in AMBIGUITIES.items()
     ),
     by="example_ambiguity",

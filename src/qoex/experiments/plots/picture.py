@@ -1,7 +1,6 @@
 """The picture of a panel. All numbers in it are those of ``reading.panel_numbers``.
 
-Axes, ticks and legend are drawn by hand: their places are fixed, so that panels side by side line
-up, and matplotlib's own take as long as all the rest.
+The places of plot, labels and legend are fixed, so that panels side by side line up.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation, Transform
+from matplotlib.transforms import ScaledTranslation
 
 from qoex.experiments.plots import style as look
-from qoex.experiments.plots.reading import Number, Panel, Quantity, of_line
+from qoex.experiments.plots.reading import Panel, PanelPoint, Quantity, of_line
 from qoex.experiments.plots.scale import Scale, scale
-
-Segment = tuple[tuple[float, float], tuple[float, float]]
 
 # With more points than this, ticks stand where they are round, not at every point.
 _MOST_POINT_TICKS = 7
@@ -31,12 +28,12 @@ class _Curve:
     """One line of a picture: which of its axes it is on, its points, looks and name."""
 
     axis: int
-    numbers: Sequence[Number]
+    numbers: Sequence[PanelPoint]
     style: look.LineStyle
     label: str
 
 
-def panel_figure(panel: Panel, numbers: Sequence[Number]) -> Figure:
+def panel_figure(panel: Panel, numbers: Sequence[PanelPoint]) -> Figure:
     """Return the picture of a panel, to be made and drawn under ``plot_style.RC``.
 
     Raises:
@@ -62,10 +59,8 @@ def panel_figure(panel: Panel, numbers: Sequence[Number]) -> Figure:
         ends = [end for item in estimates for end in (item.low, item.mean, item.high)]
         y_axis = scale(ends, log=quantity.log, room=look.Y_ROOM)
         ax = figure.add_axes(box, frameon=index == 0)
-        _fit(ax, panel.x, x_axis, quantity, y_axis)
-        if index == 0:
-            _draw_x_axis(ax, x_axis, panel.x.axis_label)
-        _draw_y_axis(ax, y_axis, quantity.axis_label, is_right=index == 1)
+        _draw_x_axis(ax, x_axis, panel.x, is_shown=index == 0)
+        _draw_y_axis(ax, y_axis, quantity, is_right=index == 1)
         axes.append(ax)
     for curve, shift in zip(curves, _shifts(curves), strict=True):
         _draw_curve(axes[curve.axis], curve, shift)
@@ -73,7 +68,7 @@ def panel_figure(panel: Panel, numbers: Sequence[Number]) -> Figure:
     return figure
 
 
-def _curves(panel: Panel, numbers: Sequence[Number]) -> list[_Curve]:
+def _curves(panel: Panel, numbers: Sequence[PanelPoint]) -> list[_Curve]:
     if len(panel.series) == 2:
         line = panel.lines[0].label
         return [
@@ -101,73 +96,33 @@ def _shifts(curves: Sequence[_Curve]) -> list[float]:
     return [look.LINE_SPREAD * (index / last - 0.5) for index in range(len(curves))]
 
 
-def _fit(ax: Axes, x: Quantity, x_axis: Scale, y: Quantity, y_axis: Scale) -> None:
-    """Give a plot its scales, and hide matplotlib's axes."""
-    ax.xaxis.set_visible(False)
-    ax.yaxis.set_visible(False)
-    if x.log:
+def _draw_x_axis(ax: Axes, axis: Scale, quantity: Quantity, *, is_shown: bool) -> None:
+    if quantity.log:
         ax.set_xscale("log")
-    if y.log:
+    ax.set_xlim(axis.low, axis.high)
+    ax.xaxis.set_visible(is_shown)
+    if not is_shown:
+        return
+    ax.set_xticks(axis.ticks, axis.texts)
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel(quantity.axis_label, verticalalignment="center")
+    y = (look.LABEL_INSET - look.BOTTOM_MARGIN) / look.PLOT_HEIGHT
+    ax.xaxis.set_label_coords(0.5, y)
+
+
+def _draw_y_axis(ax: Axes, axis: Scale, quantity: Quantity, *, is_right: bool) -> None:
+    if quantity.log:
         # Few seeds may give an interval that reaches below zero: its bar ends where the axis does.
         ax.set_yscale("log", nonpositive="clip")
-    ax.set_xlim(x_axis.low, x_axis.high)
-    ax.set_ylim(y_axis.low, y_axis.high)
-
-
-def _draw_x_axis(ax: Axes, axis: Scale, label: str) -> None:
-    place = ax.get_xaxis_transform()  # x as in the data, y as a share of the plot's height
-    inch = 1.0 / look.PLOT_HEIGHT
-    ends = [(tick, -look.TICK_LENGTH * inch) for tick in axis.ticks]
-    _strokes(ax, [((tick, 0.0), (tick, 1.0)) for tick in axis.ticks], place, look.GRID)
-    _strokes(ax, [((tick, 0.0), (tick, end)) for tick, end in ends], place, look.TICKS)
-    for tick, text in zip(axis.ticks, axis.texts, strict=True):
-        y = -look.TICK_TEXT_DISTANCE * inch
-        ax.text(tick, y, text, transform=place, size=look.TICK_TEXT_SIZE, ha="center", va="top")
-    y = (look.LABEL_INSET - look.BOTTOM_MARGIN) * inch
-    ax.text(0.5, y, label, transform=ax.transAxes, ha="center", va="center")
-
-
-def _draw_y_axis(ax: Axes, axis: Scale, label: str, *, is_right: bool) -> None:
-    place = ax.get_yaxis_transform()  # x as a share of the plot's width, y as in the data
-    inch = 1.0 / (look.WIDTH * ax.get_position().width)
-    edge, outward = (1.0, inch) if is_right else (0.0, -inch)
-
-    def ticks(values: Sequence[float], length: float) -> None:
-        end = edge + length * outward
-        _strokes(ax, [((edge, value), (end, value)) for value in values], place, look.TICKS)
-
-    if not is_right:  # two grids would cross at odd places
-        _strokes(ax, [((0.0, tick), (1.0, tick)) for tick in axis.ticks], place, look.GRID)
-    ticks(axis.ticks, look.TICK_LENGTH)
-    ticks(axis.minor, look.MINOR_TICK_LENGTH)
-    for tick, text in zip(axis.ticks, axis.texts, strict=True):
-        ax.text(
-            edge + look.TICK_TEXT_DISTANCE * outward,
-            tick,
-            text,
-            transform=place,
-            size=look.TICK_TEXT_SIZE,
-            ha="left" if is_right else "right",
-            va="center_baseline",
-        )
-    x = edge + (look.AXIS_MARGIN - look.LABEL_INSET) * outward
-    ax.text(x, 0.5, label, transform=ax.transAxes, ha="center", va="center", rotation=90)
-
-
-def _strokes(
-    ax: Axes, segments: Sequence[Segment], place: Transform, style: look.StrokeStyle
-) -> None:
-    """Draw straight lines that belong to an axis."""
-    if segments:
-        strokes = LineCollection(
-            segments,
-            colors=style.colour,
-            linewidths=style.width,
-            transform=place,
-            zorder=style.zorder,
-            clip_on=False,
-        )
-        ax.add_collection(strokes, autolim=False)
+    ax.set_yticks(axis.ticks, axis.texts)
+    ax.set_yticks(axis.minor, ["" for _ in axis.minor], minor=True)
+    ax.set_ylim(axis.low, axis.high)
+    ax.set_ylabel(quantity.axis_label, verticalalignment="center")
+    outside = (look.AXIS_MARGIN - look.LABEL_INSET) / (look.WIDTH * ax.get_position().width)
+    ax.yaxis.set_label_coords(1.0 + outside if is_right else -outside, 0.5)
+    if is_right:
+        ax.yaxis.tick_right()
+        ax.grid(visible=False)  # two grids would cross at odd places
 
 
 def _draw_curve(ax: Axes, curve: _Curve, shift: float) -> None:

@@ -45,7 +45,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Line:
+class PanelLine:
     """The rows of a table that make one line.
 
     Attributes:
@@ -66,7 +66,7 @@ class Panel:
     Attributes:
         name: the stem of its files' names.
         figure: of the paper, "7".
-        caption: one sentence.
+        shows: its caption, without the full stop.
         table: the name of the table that it reads.
         x: what varies.
         series: one quantity, or two of which the second has its axis on the right.
@@ -74,6 +74,7 @@ class Panel:
         by: the column that tells lines apart.
         ours: whether the paper has no such panel.
         variant_of: the name of the panel that shows the same on other markets.
+        where: of a variant, what these markets are.
 
     Raises:
         InvalidInputError: two quantities and several lines, which one picture cannot tell apart.
@@ -81,14 +82,20 @@ class Panel:
 
     name: str
     figure: str
-    caption: str
+    shows: str
     table: str
     x: Quantity
     series: tuple[Quantity, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[PanelLine, ...]
     by: str = "scheme"
     ours: bool = False
     variant_of: str | None = None
+    where: str = ""
+
+    @property
+    def caption(self) -> str:
+        """One sentence."""
+        return f"{self.shows}, {self.where}." if self.where else f"{self.shows}."
 
     def __post_init__(self) -> None:
         if not (len(self.series) == 1 or (len(self.series) == 2 and len(self.lines) == 1)):
@@ -99,7 +106,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Number:
+class PanelPoint:
     """One point of one line.
 
     Attributes:
@@ -118,7 +125,7 @@ class Number:
     rows: int
 
 
-def panel_numbers(panel: Panel, frame: pl.DataFrame) -> tuple[Number, ...]:
+def panel_numbers(panel: Panel, frame: pl.DataFrame) -> tuple[PanelPoint, ...]:
     """Return all that a panel draws: for every series and line its points, by rising x.
 
     A point that no seed solved is there with a count of zero.
@@ -163,14 +170,14 @@ def panel_numbers(panel: Panel, frame: pl.DataFrame) -> tuple[Number, ...]:
                 f"{panel.table!r} has none"
             )
     return tuple(
-        Number(item.column, line.label, row["x"], estimate(row[name]), row["rows"])
+        PanelPoint(item.column, line.label, row["x"], estimate(row[name]), row["rows"])
         for name, item in zip(names, series, strict=True)
         for line in panel.lines
         for row in rows[line.member]
     )
 
 
-def of_line(numbers: Sequence[Number], series: str, line: str) -> list[Number]:
+def of_line(numbers: Sequence[PanelPoint], series: str, line: str) -> list[PanelPoint]:
     """Return the points of one line of one series."""
     return [number for number in numbers if (number.series, number.line) == (series, line)]
 

@@ -40,6 +40,23 @@ RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": TEXT_SIZE,
     "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    **{
+        f"{axis}tick.{name}": value
+        for axis in "xy"
+        for name, value in (
+            ("labelsize", TICK_TEXT_SIZE),
+            ("major.size", 72 * TICK_LENGTH),
+            ("minor.size", 72 * MINOR_TICK_LENGTH),
+            ("major.width", 0.7),
+            ("minor.width", 0.7),
+            ("major.pad", 72 * (TICK_TEXT_DISTANCE - TICK_LENGTH)),
+        )
+    },
+    "ytick.alignment": "center_baseline",
     "svg.fonttype": "path",
     "svg.hashsalt": "qoex",  # otherwise the ids in an SVG are random
 }
@@ -55,19 +72,6 @@ LINE_SPREAD = 0.06
 # Shares of the axis that stay free beyond the outermost points.
 X_ROOM = 0.08
 Y_ROOM = 0.07
-
-
-@dataclass(frozen=True)
-class StrokeStyle:
-    """The looks of what belongs to an axis; width in points."""
-
-    colour: str
-    width: float
-    zorder: float
-
-
-GRID = StrokeStyle("#dddddd", 0.5, 0.5)
-TICKS = StrokeStyle("#000000", 0.7, 2.0)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from qoex.errors import InvalidInputError
-from qoex.experiments.report.contents import Contents, gather
+from qoex.experiments.report.contents import ReportContents, gather
 from qoex.experiments.report.html import html_report
 from qoex.experiments.report.markdown import markdown_report
 from qoex.files.market_files import write_atomically
 
-FORMATS: dict[str, Callable[[Contents], str]] = {"html": html_report, "md": markdown_report}
+FORMATS: dict[str, Callable[[ReportContents], str]] = {"html": html_report, "md": markdown_report}
 
 
 def write_report(folder: Path, formats: Iterable[str] = ("html",)) -> list[Path]:

@@ -7,31 +7,31 @@ from pathlib import Path
 
 from qoex.experiments.plots.panels import PANELS
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.parts.case_study import CaseStudy, case_study
+from qoex.experiments.report.parts.case_study import CaseStudyPart, case_study
 from qoex.experiments.report.parts.claims import Claims, claims
-from qoex.experiments.report.parts.convergence import Convergence, convergence
+from qoex.experiments.report.parts.convergence import ConvergencePart, convergence
 from qoex.experiments.report.parts.figures import Figure, figures
-from qoex.experiments.report.parts.inferred import Inferred, inferred
+from qoex.experiments.report.parts.inferred import InferredPart, inferred
 from qoex.experiments.report.parts.outcomes import Outcomes, outcomes
 from qoex.experiments.report.parts.parameters import Parameters, parameters
 from qoex.experiments.report.parts.studies import Provenance, provenance
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportContents:
     """The parts of a report, in its order; what the folder does not have is None or empty."""
 
     claims: Claims | None
     figures: tuple[Figure, ...]
-    case_study: CaseStudy | None
+    case_study: CaseStudyPart | None
     parameters: Parameters | None
-    inferred: Inferred | None
-    convergence: Convergence | None
+    inferred: InferredPart | None
+    convergence: ConvergencePart | None
     outcomes: Outcomes | None
     provenance: Provenance
 
 
-def gather(path: Path) -> Contents:
+def gather(path: Path) -> ReportContents:
     """Return the contents of the report on a folder, or on a part of a reproduction.
 
     Args:
@@ -42,7 +42,7 @@ def gather(path: Path) -> Contents:
         InvalidInputError: a file in it cannot be read.
     """
     folder = Folder(path)
-    return Contents(
+    return ReportContents(
         claims=claims(folder),
         figures=figures(folder, PANELS),
         case_study=case_study(folder),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
+from qoex.experiments.claims import read_claims
 from qoex.experiments.plots.panels import PANELS
-from qoex.experiments.report.sources import Table
+from qoex.experiments.report.sources import SourceTable
 from qoex.experiments.tables import read_manifest, read_table
 
 # The name of all sweeps together.
@@ -43,41 +44,41 @@ class Folder:
     path: Path
 
     @cached_property
-    def tables(self) -> Mapping[str, Table]:
+    def tables(self) -> Mapping[str, SourceTable]:
         """Every table by its name: in the order of the figures, then in that of the names."""
         folder = self.path / "tables"
         names = sorted((path.stem for path in folder.glob("*.parquet")), key=_place)
         return {
-            name: Table(name, read_table(folder, name), read_manifest(folder, name))
+            name: SourceTable(name, read_table(folder, name), read_manifest(folder, name))
             for name in names
         }
 
     @cached_property
-    def sweeps(self) -> tuple[Table, ...]:
+    def sweeps(self) -> tuple[SourceTable, ...]:
         """The tables whose rows are markets settled by schemes."""
         return tuple(table for table in self.tables.values() if table.has(*_OF_SWEEPS))
 
     @cached_property
-    def every_sweep(self) -> Table | None:
+    def every_sweep(self) -> SourceTable | None:
         """The rows of all sweeps together; None if there is no sweep."""
         if not self.sweeps:
             return None
         frames = [table.rows.select(_OF_SWEEPS) for table in self.sweeps]
-        return Table(ALL, pl.concat(frames), {})
+        return SourceTable(ALL, pl.concat(frames), {})
 
     @cached_property
-    def claims(self) -> Table | None:
+    def claims(self) -> SourceTable | None:
         """The judged claims whose tables are all there; None if there are none."""
-        if not (self.path / "claims.parquet").exists():
+        rows = read_claims(self.path)
+        if rows is None:
             return None
-        rows = read_table(self.path, "claims")
         there = [
             claim
-            for claim, names in rows.filter("main").select("claim", "tables").unique().iter_rows()
-            if set(names.split(", ")) <= set(self.tables)
+            for claim, names in rows.filter("main").select("claim", "tables").iter_rows()
+            if set(names) <= set(self.tables)
         ]
         kept = rows.filter(pl.col("claim").is_in(there))
-        return None if kept.is_empty() else Table("claims", kept, {})
+        return None if kept.is_empty() else SourceTable("claims", kept, {})
 
     def figure(self, name: str, suffix: str) -> Path | None:
         """Return where a panel is, or None if it was not drawn."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from qoex.experiments.report.contents import Contents
-from qoex.experiments.report.numbers import NOTHING, Interval, Number
+from qoex.experiments.report.contents import ReportContents
+from qoex.experiments.report.numbers import NOTHING, Interval, ShownNumber
 from qoex.experiments.report.parts.claims import VERDICTS, trade_columns
 
 # What a browser does not need of a picture: what stands before it, what matplotlib writes down
@@ -23,7 +23,7 @@ _SIZE = re.compile(r"<svg[^>]*?\bviewBox=[\"']0 0 ([\d.]+) ([\d.]+)[\"']")
 _ENCODED = str.maketrans({mark: f"%{ord(mark):02X}" for mark in '%#<>"&'})
 
 
-def html_report(contents: Contents) -> str:
+def html_report(contents: ReportContents) -> str:
     """Return the report as HTML; it makes no request and runs no script.
 
     Every number of it that is from a table stands in ``<data value=… data-source=…>``, in full
@@ -41,7 +41,7 @@ def html_report(contents: Contents) -> str:
     return environment.get_template("report.html.jinja").render(report=contents)
 
 
-def show(found: Number | None) -> Markup:
+def show(found: ShownNumber | None) -> Markup:
     """Return a number with its value and its source; a dash where there is none."""
     if found is None:
         return Markup('<span class="nothing" title="no number">{}</span>').format(NOTHING)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qoex.experiments.report.contents import Contents
-from qoex.experiments.report.numbers import NOTHING, Interval, Number
+from qoex.experiments.report.contents import ReportContents
+from qoex.experiments.report.numbers import NOTHING, Interval, ShownNumber
 from qoex.experiments.report.parts.claims import VERDICTS, trade_columns
 
 # What would be taken for a mark-up, or for the end of a table's cell.
 _SPECIAL = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#"})
 
 
-def markdown_report(contents: Contents) -> str:
+def markdown_report(contents: ReportContents) -> str:
     """Return the report as Markdown; pictures are referred to as ``figures/NAME.png``."""
     environment = Environment(
         loader=PackageLoader("qoex.experiments.report"),
@@ -27,7 +27,7 @@ def markdown_report(contents: Contents) -> str:
     return environment.get_template("report.md.jinja").render(report=contents)
 
 
-def show(found: Number | None) -> str:
+def show(found: ShownNumber | None) -> str:
     """Return a number as it is shown; a dash where there is none."""
     return NOTHING if found is None else found.shown
 

@@ -40,7 +40,7 @@ NOTHING = "–"  # what stands where there is no number
 
 
 @dataclass(frozen=True)
-class Number:
+class ShownNumber:
     """One number of a report.
 
     Attributes:
@@ -70,9 +70,9 @@ class Interval:
         count: how many values there were.
     """
 
-    mean: Number | None
-    low: Number | None
-    high: Number | None
+    mean: ShownNumber | None
+    low: ShownNumber | None
+    high: ShownNumber | None
     count: int
 
 
@@ -84,7 +84,7 @@ def number(
     digits: int = DIGITS,
     percent: bool = False,
     signed: bool = False,
-) -> Number | None:
+) -> ShownNumber | None:
     """Return a number as it is shown, or None where there is none.
 
     Args:
@@ -105,7 +105,7 @@ def number(
     else:
         shown = significant(scaled, digits)
     sign = "+" if signed and value > 0 else ""
-    return Number(value, source, f"{sign}{shown}{_GROUP}%" if percent else f"{sign}{shown}")
+    return ShownNumber(value, source, f"{sign}{shown}{_GROUP}%" if percent else f"{sign}{shown}")
 
 
 def interval(found: Estimate, source: Callable[[str], str], *, percent: bool = False) -> Interval:
@@ -118,7 +118,7 @@ def interval(found: Estimate, source: Callable[[str], str], *, percent: bool = F
     """
     decimals = _decimals(found.low, found.high, percent=percent)
 
-    def end(name: str) -> Number | None:
+    def end(name: str) -> ShownNumber | None:
         return number(getattr(found, name), source(name), decimals=decimals, percent=percent)
 
     if decimals is None:
@@ -141,7 +141,7 @@ def significant(value: float, digits: int = DIGITS) -> str:
     return grouped(_without_zeros(f"{value:.{decimals}f}"))
 
 
-def listed(numbers: Iterable[Number | None]) -> tuple[Number, ...]:
+def listed(numbers: Iterable[ShownNumber | None]) -> tuple[ShownNumber, ...]:
     """Return the numbers that there are."""
     return tuple(item for item in numbers if item is not None)
 

@@ -8,8 +8,8 @@
     claim:ID:main:ours:0:mean                of the first number behind a judged claim
     constant:MODULE:NAME                     of qoex itself
 
-Conditions are equalities, as in the query of an address; with ``^`` the column begins so. The name
-``*`` stands for all sweeps together, and ``claims`` for the judged claims whose tables are there.
+Conditions are equalities, as in the query of an address. The name ``*`` stands for all sweeps
+together, and ``claims`` for the judged claims whose tables are there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import polars as pl
 
 from qoex.errors import InvalidInputError
 from qoex.experiments.intervals import Estimate, estimate
-from qoex.experiments.report.numbers import DIGITS, Interval, Number, interval, number
+from qoex.experiments.report.numbers import DIGITS, Interval, ShownNumber, interval, number
 
 # A share below this, or as near to all, is told to the last one.
 _FEW = 0.01
@@ -44,7 +44,7 @@ _STATISTICS: dict[Statistic, Any] = {
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """The rows of a table that meet some conditions.
 
     Attributes:
@@ -59,20 +59,12 @@ class Table:
     manifest: Mapping[str, Any]
     conditions: tuple[tuple[str, Any], ...] = ()
 
-    def where(self, **conditions: Any) -> Table:
+    def where(self, **conditions: Any) -> SourceTable:
         """Return those of the rows where columns have these values."""
         rows = self.rows
         for column, value in conditions.items():
             rows = rows.filter(pl.col(column) == value)
         return replace(self, rows=rows, conditions=(*self.conditions, *conditions.items()))
-
-    def beginning(self, **conditions: str) -> Table:
-        """Return those of the rows where texts begin so; the key has the condition with a "^"."""
-        rows = self.rows
-        for column, text in conditions.items():
-            rows = rows.filter(pl.col(column).str.starts_with(text))
-        marked = tuple((f"{column}^", text) for column, text in conditions.items())
-        return replace(self, rows=rows, conditions=(*self.conditions, *marked))
 
     def has(self, *columns: str) -> bool:
         """Whether the table has these columns."""
@@ -83,7 +75,7 @@ class Table:
         found: list[Any] = self.rows[column].drop_nulls().unique(maintain_order=True).to_list()
         return found
 
-    def count(self) -> Number:
+    def count(self) -> ShownNumber:
         """Return how many rows there are."""
         return _certain(number(self.rows.height, self._key("rows", "")))
 
@@ -95,7 +87,7 @@ class Table:
         decimals: int | None = None,
         digits: int = DIGITS,
         percent: bool = False,
-    ) -> Number | None:
+    ) -> ShownNumber | None:
         """Return a statistic of a column; None where all of it is null."""
         values = self.rows[column].drop_nulls()
         if values.is_empty():
@@ -116,7 +108,7 @@ class Table:
         decimals: int | None = None,
         percent: bool = False,
         signed: bool = False,
-    ) -> Number | None:
+    ) -> ShownNumber | None:
         """Return the value of the one row there is; see ``numbers.number`` for how it is shown.
 
         Raises:
@@ -135,7 +127,7 @@ class Table:
             signed=signed,
         )
 
-    def share(self, part: str, whole: tuple[str, ...] = ()) -> Number | None:
+    def share(self, part: str, whole: tuple[str, ...] = ()) -> ShownNumber | None:
         """Return the sum of a column over that of others together, or over the rows that have it.
 
         Args:
@@ -145,7 +137,7 @@ class Table:
         total = sum(self._sum(column) for column in whole) or self.rows[part].count()
         return self._ratio("share", self._sum(part), total, part, whole)
 
-    def missing_share(self, part: str, whole: str) -> Number | None:
+    def missing_share(self, part: str, whole: str) -> ShownNumber | None:
         """Return one less the sum of a column over that of another one."""
         total = self._sum(whole)
         return self._ratio("missing", total - self._sum(part), total, part, (whole,))
@@ -162,7 +154,7 @@ class Table:
         found = {name: math.nan if end is None else end for name, end in ends.items()}
         return interval(Estimate(**found, count=1), lambda end: self._key("only", columns[end]))
 
-    def stated(self, path: str, *, percent: bool = False) -> Number | None:
+    def stated(self, path: str, *, percent: bool = False) -> ShownNumber | None:
         """Return a number of the manifest, or None where there is none.
 
         Args:
@@ -174,7 +166,7 @@ class Table:
             return None
         return number(value, f"manifest:{self.name}:{path}", percent=percent)
 
-    def length(self, path: str) -> Number | None:
+    def length(self, path: str) -> ShownNumber | None:
         """Return how long a list of the manifest is, or None where there is none."""
         value = lookup(self.manifest, path)
         if not isinstance(value, list):
@@ -191,7 +183,7 @@ class Table:
 
     def _ratio(
         self, statistic: str, part: float, total: float, column: str, whole: tuple[str, ...]
-    ) -> Number | None:
+    ) -> ShownNumber | None:
         of = f"{column}/{'+'.join(whole)}"
         if not total:
             return None
@@ -219,7 +211,7 @@ def lookup(data: Any, path: str) -> Any:
     return data
 
 
-def _certain(found: Number | None) -> Number:
+def _certain(found: ShownNumber | None) -> ShownNumber:
     assert found is not None
     return found
 

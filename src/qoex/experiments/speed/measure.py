@@ -12,7 +12,7 @@ from qoex.certificate import CERTIFIED, Certificate, certify
 from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
 from qoex.experiments.speed.markets import changed_demands
-from qoex.experiments.speed.parts import Parts, measure_parts
+from qoex.experiments.speed.parts import SolveParts, measure_parts
 from qoex.experiments.speed.streaming import Streaming
 from qoex.files.parquet.sampling import sample_large_market
 from qoex.game.solution import Regime, Solution
@@ -167,7 +167,7 @@ def run_benchmark(
         after, judged_after, run = _timed(changed, before, streaming, passes)
         warm_runs.append(run)
         told(0.3 + 0.7 * (number + 1) / repeat)
-    parts: Parts = measure_parts(market, before)
+    parts: SolveParts = measure_parts(market, before)
     passes += streaming.seconds()
     one_pass = float(np.median(passes))
     states = before.compute_state, before.bandwidth_state

@@ -18,7 +18,7 @@ from qoex.model.market import FloatArray, Market
 _TIMES = 3
 
 
-class Parts(NamedTuple):
+class SolveParts(NamedTuple):
     """The median times of the parts, in seconds.
 
     Attributes:
@@ -32,7 +32,7 @@ class Parts(NamedTuple):
     alone_share: float
 
 
-def measure_parts(market: Market, solution: Solution) -> Parts:
+def measure_parts(market: Market, solution: Solution) -> SolveParts:
     """Time the parts of a solve at its result (N×M)."""
     users = Population.of(market)
     system = PriceSystem(market, users, BehaviourModel.STRATEGIC)
@@ -46,7 +46,7 @@ def measure_parts(market: Market, solution: Solution) -> Parts:
         z[:] = [_height(*given) for given in zip(state.regime, height, strict=True)]
     told = system.evaluate(point).prices
     roots = _roots(states[0]), _roots(states[1])
-    return Parts(
+    return SolveParts(
         sweep=_median(lambda: users.sweep(told)),
         settle=_median(
             lambda: outcome_of(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Number
-from qoex.experiments.report.sources import Table
+from qoex.experiments.report.numbers import ShownNumber
+from qoex.experiments.report.sources import SourceTable
 
 _TABLE = "table-v"
 
@@ -21,13 +21,13 @@ class Compared:
         error: (computed − printed)/printed.
     """
 
-    printed: Number | None
-    computed: Number | None
-    error: Number | None
+    printed: ShownNumber | None
+    computed: ShownNumber | None
+    error: ShownNumber | None
 
 
 @dataclass(frozen=True)
-class Pair:
+class CaseStudyPair:
     """One user at one provider; one entry of ``numbers`` for each quantity."""
 
     provider: str
@@ -36,7 +36,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class CaseStudy:
+class CaseStudyPart:
     """Table V.
 
     Attributes:
@@ -48,23 +48,23 @@ class CaseStudy:
     """
 
     quantities: tuple[tuple[str, str], ...]
-    pairs: tuple[Pair, ...]
-    count: Number
-    largest: Number | None
-    regret: Number | None
+    pairs: tuple[CaseStudyPair, ...]
+    count: ShownNumber
+    largest: ShownNumber | None
+    regret: ShownNumber | None
 
 
-def case_study(folder: Folder) -> CaseStudy | None:
+def case_study(folder: Folder) -> CaseStudyPart | None:
     """Return Table V, or None if it was not made."""
     table = folder.tables.get(_TABLE)
     if table is None:
         return None
     quantities = table.values("quantity")
     units = dict(table.rows.select("quantity", "unit").iter_rows())
-    return CaseStudy(
+    return CaseStudyPart(
         quantities=tuple((name, units[name]) for name in quantities),
         pairs=tuple(
-            Pair(
+            CaseStudyPair(
                 provider,
                 user,
                 tuple(
@@ -81,7 +81,7 @@ def case_study(folder: Folder) -> CaseStudy | None:
     )
 
 
-def _compared(row: Table) -> Compared:
+def _compared(row: SourceTable) -> Compared:
     return Compared(
         row.only("printed"),
         row.only("computed"),

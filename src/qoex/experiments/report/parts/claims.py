@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qoex.experiments.claims.verdict import Verdict
+from qoex.experiments.claims.verdict import ClaimVerdict
 from qoex.experiments.intervals import Estimate
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Interval, Number, interval
-from qoex.experiments.report.sources import Table
+from qoex.experiments.report.numbers import Interval, ShownNumber, interval
+from qoex.experiments.report.sources import SourceTable
 
 _SECTIONS = {
     "VI-A": "Critical factors",
@@ -22,10 +22,10 @@ _SECTIONS = {
 # Short names of verdicts, in the order in which they are counted, each with a sign that tells them
 # apart without colour.
 VERDICTS: Mapping[str, str] = {
-    Verdict.AGREES.label: "✓",
-    Verdict.SAME_DIRECTION.label: "≈",
-    Verdict.DIFFERS.label: "✗",
-    Verdict.UNDETERMINED.label: "?",
+    ClaimVerdict.AGREES: "✓",
+    ClaimVerdict.SAME_DIRECTION: "≈",
+    ClaimVerdict.DIFFERS: "✗",
+    ClaimVerdict.UNDETERMINED: "?",
 }
 
 
@@ -58,26 +58,28 @@ class Trade:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ReportedJudgement:
     """A claim judged on one set of tables.
 
     Attributes:
         tables: their names.
         verdict: a key of VERDICTS.
-        numbers: what it rests on, the most telling first.
+        telling: the numbers that stand beside the paper's.
+        numbers: all that it rests on, those first.
         reason: why there is no number; empty where there is one.
         trades: for a claim on costs, what else the schemes compared deliver.
     """
 
     tables: str
     verdict: str
+    telling: tuple[Labelled, ...]
     numbers: tuple[Labelled, ...]
     reason: str
     trades: tuple[Trade, ...]
 
 
 @dataclass(frozen=True)
-class Claim:
+class ReportedClaim:
     """One statement of the paper.
 
     Attributes:
@@ -97,13 +99,8 @@ class Claim:
     paper: str
     note: str
     why: str
-    main: Judgement
-    variant: Judgement | None
-
-    @property
-    def telling(self) -> int:
-        """How many of our numbers stand beside the paper's: two where it gives both ends."""
-        return 2 if " to " in self.paper else 1
+    main: ReportedJudgement
+    variant: ReportedJudgement | None
 
 
 @dataclass(frozen=True)
@@ -112,8 +109,8 @@ class Section:
 
     name: str
     title: str
-    tally: tuple[tuple[str, Number], ...]
-    claims: tuple[Claim, ...]
+    tally: tuple[tuple[str, ShownNumber], ...]
+    claims: tuple[ReportedClaim, ...]
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,8 @@ class Claims:
         sections: in the paper's order.
     """
 
-    count: Number
-    tally: tuple[tuple[str, Number], ...]
+    count: ShownNumber
+    tally: tuple[tuple[str, ShownNumber], ...]
     sections: tuple[Section, ...]
 
 
@@ -137,27 +134,27 @@ def claims(folder: Folder) -> Claims | None:
     count = table.number("distinct", "claim") if table else None
     if table is None or count is None:
         return None
-    names = dict.fromkeys(identity.partition(".")[0] for identity in table.values("claim"))
-    return Claims(count, _tally(table), tuple(_section(table, name) for name in names))
+    sections = tuple(_section(table, name) for name in table.values("section"))
+    return Claims(count, _tally(table), sections)
 
 
-def _section(table: Table, name: str) -> Section:
-    own = table.beginning(claim=f"{name}.")
+def _section(table: SourceTable, name: str) -> Section:
+    own = table.where(section=name)
     found = tuple(_claim(own.where(claim=identity)) for identity in own.values("claim"))
     return Section(name, _SECTIONS.get(name, ""), _tally(own), found)
 
 
-def _tally(table: Table) -> tuple[tuple[str, Number], ...]:
+def _tally(table: SourceTable) -> tuple[tuple[str, ShownNumber], ...]:
     """Return how many claims have each verdict, by the tables of the paper's own ranges."""
     main = table.where(main=True)
     found = ((name, main.where(verdict=name).number("distinct", "claim")) for name in VERDICTS)
     return tuple((name, count) for name, count in found if count is not None)
 
 
-def _claim(rows: Table) -> Claim:
+def _claim(rows: SourceTable) -> ReportedClaim:
     main, variant = rows.where(main=True), rows.where(main=False)
     first = main.rows.row(0, named=True)
-    return Claim(
+    return ReportedClaim(
         id=first["claim"],
         place=first["place"],
         statement=first["statement"],
@@ -169,25 +166,25 @@ def _claim(rows: Table) -> Claim:
     )
 
 
-def _judgement(rows: Table) -> Judgement:
+def _judgement(rows: SourceTable) -> ReportedJudgement:
     first = rows.rows.row(0, named=True)
-    numbers = _labelled(rows, "ours")
-    # A reason may begin with the label of the number that decided.
-    decided = [item for item in numbers if first["reason"].startswith(f"{item.label}: ")]
-    numbers = (*decided, *(item for item in numbers if item not in decided))
-    return Judgement(
-        tables=first["tables"],
+    ours = _labelled(rows, "ours")
+    telling = tuple(item for row, item in ours if row["telling"])
+    numbers = (*telling, *(item for row, item in ours if not row["telling"]))
+    return ReportedJudgement(
+        tables=", ".join(first["tables"]),
         verdict=first["verdict"],
+        telling=telling,
         numbers=numbers,
         reason="" if numbers else first["reason"],
-        trades=_trades(_labelled(rows, "companion")),
+        trades=_trades(rows),
     )
 
 
-def _labelled(rows: Table, role: str) -> tuple[Labelled, ...]:
-    """Return the numbers of one claim on one set of tables that play a role."""
+def _labelled(rows: SourceTable, role: str) -> list[tuple[Mapping[str, Any], Labelled]]:
+    """Return the numbers of one claim on one set of tables that play a role, with their rows."""
     found = rows.where(role=role).rows.iter_rows(named=True)
-    return tuple(_number(row, place) for place, row in enumerate(found))
+    return [(row, _number(row, place)) for place, row in enumerate(found)]
 
 
 def _number(row: Mapping[str, Any], place: int) -> Labelled:
@@ -199,13 +196,11 @@ def _number(row: Mapping[str, Any], place: int) -> Labelled:
     return Labelled(row["label"], found, row["unit"] or "")
 
 
-def _trades(items: Iterable[Labelled]) -> tuple[Trade, ...]:
-    """Return differences by the other scheme; labels read "mean QoE, proposed less ratio-5"."""
+def _trades(rows: SourceTable) -> tuple[Trade, ...]:
+    """Return what proposed delivers less what others do, by the other scheme."""
     by_scheme: dict[str, list[Labelled]] = {}
-    for item in items:
-        what, _, compared = item.label.partition(", ")
-        scheme = compared.rpartition(" less ")[2]
-        by_scheme.setdefault(scheme, []).append(Labelled(what, item.interval, item.unit))
+    for row, item in _labelled(rows, "companion"):
+        by_scheme.setdefault(row["against"], []).append(item)
     return tuple(Trade(scheme, tuple(found)) for scheme, found in by_scheme.items())
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from qoex.experiments.appendix_a.rows import ALGORITHM_1, SOLVER
 from qoex.experiments.plots.appendix_panels import CONVERGENCE_PANELS
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Interval, Number
+from qoex.experiments.report.numbers import Interval, ShownNumber
 from qoex.experiments.report.parts.figures import Figure, figures
-from qoex.experiments.report.sources import Table
+from qoex.experiments.report.sources import SourceTable
 
 # Rule of the step → how it is written, and the column of the number that goes with it.
 _RULES = {
@@ -41,17 +41,17 @@ class Ends:
     """
 
     rule: str
-    parameter: Number | None
+    parameter: ShownNumber | None
     start: str
-    runs: Number
-    stopped: Number | None
+    runs: ShownNumber
+    stopped: ShownNumber | None
     iterations: Interval
     typical_regret: Interval
-    regret: Number | None
+    regret: ShownNumber | None
     bound: Interval
-    bounded: Number | None
-    exceeded: Number | None
-    refuting: Number | None
+    bounded: ShownNumber | None
+    exceeded: ShownNumber | None
+    refuting: ShownNumber | None
 
 
 @dataclass(frozen=True)
@@ -64,24 +64,24 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Convergence:
+class ConvergencePart:
     """Appendix A."""
 
     tables: tuple[Measured, ...]
     figures: tuple[Figure, ...]
 
 
-def convergence(folder: Folder) -> Convergence | None:
+def convergence(folder: Folder) -> ConvergencePart | None:
     """Return Appendix A, or None if it was not measured."""
     tables = tuple(
         Measured(table.name, table.stated_text("parameters/title"), tuple(_lines(table)))
         for table in folder.tables.values()
         if table.stated_text("parameters/kind") == "convergence"
     )
-    return Convergence(tables, figures(folder, CONVERGENCE_PANELS)) if tables else None
+    return ConvergencePart(tables, figures(folder, CONVERGENCE_PANELS)) if tables else None
 
 
-def _lines(table: Table) -> Iterator[Ends]:
+def _lines(table: SourceTable) -> Iterator[Ends]:
     # The solver's row stands beside every step; those beside the first one have it once a seed.
     yield _ends(table.where(method=SOLVER, point=0), "capacity prices", None, "")
     runs = table.where(method=ALGORITHM_1)
@@ -92,7 +92,7 @@ def _lines(table: Table) -> Iterator[Ends]:
             yield _ends(found, label, found.number("max", column), start)
 
 
-def _ends(runs: Table, rule: str, parameter: Number | None, start: str) -> Ends:
+def _ends(runs: SourceTable, rule: str, parameter: ShownNumber | None, start: str) -> Ends:
     return Ends(
         rule=rule,
         parameter=parameter,

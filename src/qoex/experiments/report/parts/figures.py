@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from qoex.experiments.plots.reading import Number as Drawn
-from qoex.experiments.plots.reading import Panel, panel_numbers
+from qoex.experiments.plots.reading import Panel, PanelPoint, panel_numbers
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Interval, Number, interval, number
-from qoex.experiments.report.sources import Table
+from qoex.experiments.report.numbers import Interval, ShownNumber, interval, number
+from qoex.experiments.report.sources import SourceTable
 
 _TITLES = {
     "3": "How the accuracy bound falls with the number of examples",
@@ -33,8 +32,8 @@ class Cell:
     """
 
     interval: Interval
-    solved: Number | None
-    draws: Number | None
+    solved: ShownNumber | None
+    draws: ShownNumber | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class PanelPart:
     png: Path | None
     table: str
     x_label: str
-    x: tuple[Number, ...]
+    x: tuple[ShownNumber, ...]
     lines: tuple[LineNumbers, ...]
 
 
@@ -123,7 +122,7 @@ def figures(folder: Folder, panels: Iterable[Panel]) -> tuple[Figure, ...]:
     )
 
 
-def _part(panel: Panel, table: Table, svg: Path, png: Path | None) -> PanelPart:
+def _part(panel: Panel, table: SourceTable, svg: Path, png: Path | None) -> PanelPart:
     drawn = panel_numbers(panel, table.rows)
     levels = sorted({item.x for item in drawn})
     two = len(panel.series) > 1
@@ -170,13 +169,13 @@ def _line_label(quantity: str, line: str, *, two: bool, many: bool) -> str:
 
 
 def _cells(
-    panel: Panel, levels: Sequence[float], drawn: Sequence[Drawn], series: str, line: str
+    panel: Panel, levels: Sequence[float], drawn: Sequence[PanelPoint], series: str, line: str
 ) -> tuple[Cell | None, ...]:
     there = {item.x: item for item in drawn if (item.series, item.line) == (series, line)}
     return tuple(_cell(panel, there[level]) if level in there else None for level in levels)
 
 
-def _cell(panel: Panel, drawn: Drawn) -> Cell:
+def _cell(panel: Panel, drawn: PanelPoint) -> Cell:
     query = urlencode({"line": drawn.line, "x": repr(drawn.x)})
 
     def key(statistic: str) -> str:

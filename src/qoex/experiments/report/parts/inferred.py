@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Interval, Number
-from qoex.experiments.report.sources import Table
+from qoex.experiments.report.numbers import Interval, ShownNumber
+from qoex.experiments.report.sources import SourceTable
 
 _TABLE = "inferred"
 
@@ -21,7 +21,7 @@ _FIELDS = {
 
 
 @dataclass(frozen=True)
-class Parameter:
+class ReportedParameter:
     """One hidden parameter.
 
     Attributes:
@@ -42,7 +42,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Inferred:
+class InferredPart:
     """What Table V reveals.
 
     Attributes:
@@ -51,17 +51,17 @@ class Inferred:
         rms: their root mean square.
     """
 
-    parameters: tuple[Parameter, ...]
-    largest: Number | None
-    rms: Number | None
+    parameters: tuple[ReportedParameter, ...]
+    largest: ShownNumber | None
+    rms: ShownNumber | None
 
 
-def inferred(folder: Folder) -> Inferred | None:
+def inferred(folder: Folder) -> InferredPart | None:
     """Return what was inferred, or None where nothing was."""
     table = folder.tables.get(_TABLE)
     if table is None:
         return None
-    return Inferred(
+    return InferredPart(
         parameters=tuple(
             _parameter(table.where(parameter=name)) for name in table.values("parameter")
         ),
@@ -70,10 +70,10 @@ def inferred(folder: Folder) -> Inferred | None:
     )
 
 
-def _parameter(row: Table) -> Parameter:
+def _parameter(row: SourceTable) -> ReportedParameter:
     field, place, verdict = row.rows.select("field", "place", "verdict").row(0)
     symbol, meaning, unit = _FIELDS.get(field, ("", field, ""))
-    return Parameter(
+    return ReportedParameter(
         symbol=symbol,
         meaning=meaning,
         place=place or "",

@@ -9,8 +9,8 @@ import polars as pl
 
 from qoex.experiments.axes import AXES
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Number
-from qoex.experiments.report.sources import Table, lookup
+from qoex.experiments.report.numbers import ShownNumber
+from qoex.experiments.report.sources import SourceTable, lookup
 from qoex.game.solution import Status
 
 SOLVED = "solved"
@@ -36,7 +36,7 @@ class Tally:
 
     name: str
     meaning: str
-    count: Number
+    count: ShownNumber
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Unsolved:
 
     study: str
     place: str
-    value: Number | None
+    value: ShownNumber | None
     scheme: str
     outcome: str
-    count: Number
+    count: ShownNumber
     reason: str
 
 
@@ -75,12 +75,12 @@ class Overload:
         factor: the greatest factor on capacities that a draw would have needed.
     """
 
-    value: Number | None
-    draws: Number
-    overloaded: Number | None
-    dropped: Number | None
-    dropped_share: Number | None
-    factor: Number | None
+    value: ShownNumber | None
+    draws: ShownNumber
+    overloaded: ShownNumber | None
+    dropped: ShownNumber | None
+    dropped_share: ShownNumber | None
+    factor: ShownNumber | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class OverloadedSweep:
     title: str
     place: str
     points: tuple[Overload, ...]
-    unserved: tuple[tuple[str, Number], ...]
+    unserved: tuple[tuple[str, ShownNumber], ...]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Ample:
     """
 
     study: str
-    factor: Number | None
+    factor: ShownNumber | None
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ class Certificates:
 
     study: str
     scheme: str
-    solved: Number
-    certified: Number | None
-    share: Number | None
-    regret: Number | None
+    solved: ShownNumber
+    certified: ShownNumber | None
+    share: ShownNumber | None
+    regret: ShownNumber | None
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ class Outcomes:
         certificates: by table.
     """
 
-    points: Number
-    seeds: Number | None
-    solved: Number
+    points: ShownNumber
+    seeds: ShownNumber | None
+    solved: ShownNumber
     others: tuple[Tally, ...]
     statuses: tuple[Tally, ...]
     unsolved: tuple[Unsolved, ...]
@@ -192,7 +192,7 @@ def outcomes(folder: Folder) -> Outcomes | None:
     )
 
 
-def axis_label(table: Table) -> str:
+def axis_label(table: SourceTable) -> str:
     """Return what varies in a table, with its unit; empty where nothing does."""
     axis = AXES.get(str(table.stated_text("parameters/vary")))
     if axis is None:
@@ -204,7 +204,7 @@ def _status_meaning(name: str) -> str:
     return Status[name].sentence if name in Status.__members__ else ""
 
 
-def _unsolved(table: Table) -> Iterator[Unsolved]:
+def _unsolved(table: SourceTable) -> Iterator[Unsolved]:
     """Yield the places of a table where points have no result, in the order of the table."""
     missing = table.rows.filter(pl.col("outcome") != SOLVED).sort("point", maintain_order=True)
     places = missing.select("value", "scheme", "outcome").unique(maintain_order=True)
@@ -221,7 +221,7 @@ def _unsolved(table: Table) -> Iterator[Unsolved]:
         )
 
 
-def _overloaded(table: Table) -> OverloadedSweep:
+def _overloaded(table: SourceTable) -> OverloadedSweep:
     # Overload is a matter of the market, so the rows of one scheme have it all.
     first = table.values("scheme")[0]
     unserved = []
@@ -241,7 +241,7 @@ def _overloaded(table: Table) -> OverloadedSweep:
     )
 
 
-def _overload(point: Table) -> Overload:
+def _overload(point: SourceTable) -> Overload:
     return Overload(
         value=point.number("max", "value"),
         draws=point.count(),
@@ -254,12 +254,12 @@ def _overload(point: Table) -> Overload:
     )
 
 
-def _ample(table: Table) -> Ample:
+def _ample(table: SourceTable) -> Ample:
     first = table.values("scheme")[0]
     return Ample(table.name, table.where(scheme=first).number("max", "capacity_factor", decimals=3))
 
 
-def _certificates(table: Table) -> Certificates:
+def _certificates(table: SourceTable) -> Certificates:
     # Only the schemes that claim an equilibrium have certificates; the others' rows are null.
     first = next(
         scheme

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Number, listed, number
-from qoex.experiments.report.sources import Table, lookup
+from qoex.experiments.report.numbers import ShownNumber, listed, number
+from qoex.experiments.report.sources import SourceTable, lookup
 from qoex.mechanisms import schemes
 
 
@@ -63,11 +63,11 @@ class Drawn:
     """
 
     shape: Shape
-    numbers: tuple[Number, ...]
+    numbers: tuple[ShownNumber, ...]
 
 
 @dataclass(frozen=True)
-class Parameter:
+class AssumedParameter:
     """One line of the table of parameters.
 
     Attributes:
@@ -96,7 +96,7 @@ class Choice:
     """
 
     question: str
-    numbers: tuple[tuple[Number, str], ...]
+    numbers: tuple[tuple[ShownNumber, str], ...]
     reason: str
 
 
@@ -111,13 +111,13 @@ class Parameters:
     """
 
     columns: tuple[tuple[str, ...], ...]
-    rows: tuple[Parameter, ...]
+    rows: tuple[AssumedParameter, ...]
     choices: tuple[Choice, ...]
 
 
 def parameters(folder: Folder) -> Parameters | None:
     """Return what markets are drawn from, or None if no table is of random markets."""
-    ranges: dict[str, list[Table]] = {}
+    ranges: dict[str, list[SourceTable]] = {}
     for table in folder.tables.values():
         found = lookup(table.manifest, "parameters/ranges")
         if found:
@@ -134,7 +134,7 @@ def parameters(folder: Folder) -> Parameters | None:
     )
 
 
-def _parameter(entry: _Entry, tables: list[Table]) -> Parameter:
+def _parameter(entry: _Entry, tables: list[SourceTable]) -> AssumedParameter:
     path = f"parameters/ranges/{entry.field}"
     first = lookup(tables[0].manifest, path)
     values = [_drawn(tables[0], path)]
@@ -142,10 +142,10 @@ def _parameter(entry: _Entry, tables: list[Table]) -> Parameter:
         None if lookup(table.manifest, path) == first else _drawn(table, path)
         for table in tables[1:]
     ]
-    return Parameter(entry.symbol, entry.meaning, entry.unit, entry.origin, tuple(values))
+    return AssumedParameter(entry.symbol, entry.meaning, entry.unit, entry.origin, tuple(values))
 
 
-def _drawn(table: Table, path: str) -> Drawn | None:
+def _drawn(table: SourceTable, path: str) -> Drawn | None:
     value = lookup(table.manifest, path)
     if not isinstance(value, list):
         return Drawn("one", listed([table.stated(path)]))
@@ -153,7 +153,7 @@ def _drawn(table: Table, path: str) -> Drawn | None:
     return Drawn("interval" if len(value) == 2 else "set", numbers)
 
 
-def _choices(tables: Mapping[str, Table]) -> Iterator[Choice]:
+def _choices(tables: Mapping[str, SourceTable]) -> Iterator[Choice]:
     if users := tables.get("users"):
         yield Choice(
             "How many providers there are while the number of users varies",
@@ -228,6 +228,6 @@ def _choices(tables: Mapping[str, Table]) -> Iterator[Choice]:
     )
 
 
-def _with_words(table: Table, *items: tuple[str, str]) -> tuple[tuple[Number, str], ...]:
+def _with_words(table: SourceTable, *items: tuple[str, str]) -> tuple[tuple[ShownNumber, str], ...]:
     found = ((table.stated(path), word) for path, word in items)
     return tuple((value, word) for value, word in found if value is not None)

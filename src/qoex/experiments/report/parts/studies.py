@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from qoex.experiments.report.folder import Folder
-from qoex.experiments.report.numbers import Number
-from qoex.experiments.report.sources import Table, lookup
+from qoex.experiments.report.numbers import ShownNumber
+from qoex.experiments.report.sources import SourceTable, lookup
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportedRun:
     """One run that added rows to a table.
 
     Attributes:
@@ -24,13 +24,13 @@ class Run:
     """
 
     began: str
-    seconds: Number | None
-    seeds: Number | None
+    seconds: ShownNumber | None
+    seeds: ShownNumber | None
     runner: str
 
 
 @dataclass(frozen=True)
-class Study:
+class ReportedStudy:
     """One table.
 
     Attributes:
@@ -46,12 +46,12 @@ class Study:
 
     name: str
     title: str
-    rows: Number
-    seeds: Number | None
+    rows: ShownNumber
+    seeds: ShownNumber | None
     complete: bool
-    missing: Number | None
+    missing: ShownNumber | None
     fingerprint: str
-    runs: tuple[Run, ...]
+    runs: tuple[ReportedRun, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Code:
 class Provenance:
     """How all tables of a folder were made."""
 
-    studies: tuple[Study, ...]
+    studies: tuple[ReportedStudy, ...]
     codes: tuple[Code, ...]
 
 
@@ -97,9 +97,9 @@ def provenance(folder: Folder) -> Provenance:
     )
 
 
-def _study(table: Table) -> Study:
+def _study(table: SourceTable) -> ReportedStudy:
     runs = table.manifest["runs"]
-    return Study(
+    return ReportedStudy(
         name=table.name,
         title=table.stated_text("parameters/title"),
         rows=table.count(),
@@ -111,9 +111,9 @@ def _study(table: Table) -> Study:
     )
 
 
-def _run(table: Table, place: int, run: Mapping[str, Any]) -> Run:
+def _run(table: SourceTable, place: int, run: Mapping[str, Any]) -> ReportedRun:
     # How many processes is a number too, so the runner's name alone is text.
-    return Run(
+    return ReportedRun(
         began=str(run.get("began", "")),
         seconds=table.stated(f"runs/{place}/seconds"),
         seeds=table.stated(f"runs/{place}/seeds"),

@@ -12,6 +12,8 @@ import pytest
 from commands import qoex_command
 from markets import random_market
 from qoex.certificate import CERTIFIED, certify
+from qoex.cli.solve import VERIFY_TOLERANCE
+from qoex.equilibrium import near_least
 from qoex.equilibrium.near_least import solve_near_least
 from qoex.equilibrium.solver import solve, solve_prices
 from qoex.files.market_files import write_market
@@ -129,6 +131,11 @@ def test_rounding_explains_no_regret_but_close_to_the_least_capacities() -> None
     assert regret_resolution(with_room(market, 0.1)) < 1e-13
     assert regret_resolution(with_room(market, 1e-8)) == pytest.approx(8.9e-8, rel=1e-2)
     assert regret_resolution(with_room(market, -0.1)) == 0.0
+
+
+def test_solve_verify_and_the_path_judge_to_one_tolerance() -> None:
+    # Each has its own constant: neither the command line nor the solver may load the certificate.
+    assert VERIFY_TOLERANCE == near_least._REGRET == CERTIFIED
 
 
 def test_status_certificate_and_exit_code_agree(

@@ -15,7 +15,8 @@ import pytest
 from qoex.certificate import certify
 from qoex.equilibrium.solver import solve
 from qoex.game.best_response import best_response_equilibrium
-from qoex.game.provider import answer_rewards
+from qoex.game.provider import answer_rewards, root_demand, supply_of
+from qoex.kernels.arguments import Provider, RootDemand
 from qoex.kernels.provider import answer
 from qoex.model.market import Market
 from qoex.scenario.sampling import sample_scenario
@@ -34,13 +35,8 @@ def test_one_providers_answer_kernel(benchmark: Benchmark) -> None:
     floor = np.zeros(market.users, dtype=bool)
     arguments = (
         np.full(market.users, 0.3),
-        np.sqrt(market.work[0]),
-        np.sqrt(market.traffic[0]),
-        market.latency_budget[0],
-        float(market.compute_cost[0]),
-        float(market.bandwidth_cost[0]),
-        float(market.compute_capacity[0]),
-        float(market.bandwidth_capacity[0]),
+        RootDemand(*(values[0] for values in root_demand(market))),
+        Provider(*(float(values[0]) for values in supply_of(market))),
         floor,
     )
     benchmark(answer, *arguments)

@@ -15,11 +15,13 @@ from qoex.certificate import index as index_module
 from qoex.certificate.index import Linearised, equilibrium_index, linearised
 from qoex.certificate.weights import Unknown
 from qoex.equilibrium.evaluation import BehaviourModel
+from qoex.equilibrium.method import NewtonMethod
 from qoex.equilibrium.multiplicity import certify
-from qoex.equilibrium.newton import Search
+from qoex.equilibrium.newton import search
 from qoex.equilibrium.population import Population
 from qoex.equilibrium.price_system import PriceSystem
 from qoex.equilibrium.restart import Restarts
+from qoex.equilibrium.search_state import Problem
 from qoex.equilibrium.solver import solve
 from qoex.game.solution import Regime, Solution
 from qoex.model.market import FloatArray, Market
@@ -151,10 +153,11 @@ class Conditions:
 def solved(market: Market) -> tuple[Solution, FloatArray, FloatArray, dict[tuple[int, int], float]]:
     """The equilibrium, and the solver's own prices (roots, 2×N) and weights."""
     system = PriceSystem(market, Population.of(market), BehaviourModel.STRATEGIC)
-    search = Search(system, 1e-12, 2000, restarts=Restarts(system, market))
-    status, point, at = search.run(system.origin())
-    assert status.ok
-    assert not search.settled_by_responses
+    problem = Problem(system, restarts=Restarts(system, market))
+    result = search(NewtonMethod(), problem, system.origin())
+    point, at = result.point, result.at
+    assert result.status.ok
+    assert not result.by_responses
     inside = {
         pair: float(share)
         for pair, share in zip(system.marginal_pairs, point.alpha, strict=True)

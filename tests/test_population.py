@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,10 +13,11 @@ from qoex.equilibrium.evaluation import BehaviourModel
 from qoex.equilibrium.population import LocalShards, Population, Sums, shard_borders
 from qoex.equilibrium.price_system import PriceSystem
 from qoex.equilibrium.solver import solve
-from qoex.equilibrium.user_shard import Prices, Shard
+from qoex.equilibrium.user_shard import Shard
 from qoex.files.parquet.sampling import sample_large_market
 from qoex.game.solution import Solution
 from qoex.kernels import BLOCK, threads
+from qoex.kernels.arguments import Prices
 from qoex.model.market import FloatArray, Market
 from qoex.model.sides import UserArrays
 
@@ -57,7 +58,7 @@ def prices_of(market: Market, behaviour: BehaviourModel, most_steps: int = 12) -
     if behaviour is BehaviourModel.STRATEGIC:
         point.z[::3] = 0.4
         point.floors[:] = 0.1 * users.floor_load()
-    return replace(system.evaluate(point).prices, most_steps=most_steps)
+    return system.evaluate(point).prices._replace(most_steps=most_steps)
 
 
 def told(users: Population, prices: Prices, sweeps: int = 2) -> Told:

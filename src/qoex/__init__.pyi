@@ -54,6 +54,7 @@ from .game.provider import answer_rewards as answer_rewards
 from .game.solution import Regime as Regime
 from .game.solution import Solution as Solution
 from .game.solution import Status as Status
+from .game.solution import UnsolvedMarketError as UnsolvedMarketError
 from .mechanisms.dual_perturbation import dual_perturbation as dual_perturbation
 from .mechanisms.schemes import SCHEMES as SCHEMES
 from .model.admission import Admission as Admission

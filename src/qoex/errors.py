@@ -7,7 +7,9 @@
     │   └── ScenarioError       the same, in a file: names the file too
     ├── InfeasibleMarketError   demands that no allocation can serve within the capacities
     ├── UnavailableSchemeError  a scheme that needs data the market does not carry
-    └── UnavailableClusterError a cluster that cannot be reached or used
+    ├── UnavailableClusterError a cluster that cannot be reached or used
+    └── UnsolvedMarketError     a market that ``solve(..., throw=True)`` did not solve; carries the
+                                solution, and so is in :mod:`qoex.game.solution`
 
 Every message is one sentence that a person can act on; the command line prints it as it is.
 """

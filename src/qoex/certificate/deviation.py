@@ -24,6 +24,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from qoex.certificate.answers import Answers, IndexArray, highest
+from qoex.certificate.quantities import TINY
 from qoex.model.market import FloatArray, Market
 
 # Utilities below this share of the largest profit factor (QoE of a microsecond) are not told from
@@ -45,8 +46,6 @@ _MARGINAL_TOLERANCE = 1e-8
 _MARGINAL_WIDTH = 1e-13
 # False position needs some ten steps; this many would do for bisection.
 _MOST_MARGINAL_STEPS = 100
-# Stands for a root reward of zero, which buys nothing, where it would divide by zero.
-_TINY = 1e-150
 # Pairs searched at once: a line takes four numbers per pair, 1 MB in all, so that even ten lines
 # and what is computed from them stay below 64 MB.
 _BLOCK = 1 << 15
@@ -165,7 +164,7 @@ class _Deviators(NamedTuple):
         height = root_work * np.sqrt(market.compute_cost)[:, None]
         height += root_traffic * np.sqrt(market.bandwidth_cost)[:, None]
         # No price is below the unit cost, so no QoE begins before this.
-        start = np.divide(height, budget, out=np.full(shape, _TINY), where=budget > 0)
+        start = np.divide(height, budget, out=np.full(shape, TINY), where=budget > 0)
         reported = answers.root_rewards[:, users]
         return cls(
             profit_factor=market.profit_factor[users],
@@ -187,7 +186,7 @@ class _Deviators(NamedTuple):
         """Return κ − h/u (N×m, ms), QoE where positive, by the lines known; it rises with u."""
         x, y = highest(self.lines, u)
         height = self.root_work * x + self.root_traffic * y
-        return self.budget - height / np.maximum(u, _TINY)
+        return self.budget - height / np.maximum(u, TINY)
 
     def utility(self, u: FloatArray) -> FloatArray:
         """Return U (m, money; eq. 9) by the lines known."""

@@ -18,6 +18,11 @@ NO_QOE = 1e-9
 # compilers turn the choice into a branch.
 NONE = -1e300
 
+# QoE within this share of κ is none: a user at its floor has κ − L = 0 but for rounding.
+NO_QOE = 1e-9
+# Stands for a root reward of zero, which buys nothing, where it would divide by zero.
+TINY = 1e-150
+
 # What is summed up over the users of a provider, in this order.
 SUMS = (
     "sum_f",  # Σ√(Ra) off the floor A

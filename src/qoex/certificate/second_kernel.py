@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qoex.certificate.quantities import MARGINAL, TILE
+from qoex.certificate.quantities import MARGINAL, TILE, TINY
 from qoex.kernels import BLOCK, Floats, vector_kernel
 
-# Stands for a root reward of zero, which buys nothing, where it would divide by zero.
-_TINY = 1e-150
 # A pair that these prices put on the other side of its threshold than those of the sums did, by
 # less than this share, is there by rounding.
 _ROUNDING = 1e-14
@@ -43,7 +41,7 @@ def _root_rewards(k: Floats, rewards: Floats, u: Floats) -> None:
 def _quality(k: Floats, h: Floats, u: Floats, q: Floats) -> None:
     """Write Q = κ − h/u, but −1 where the pair is at its floor and has none."""
     for j in range(k.size):
-        got = k[j] - h[j] / (u[j] if u[j] > _TINY else _TINY)
+        got = k[j] - h[j] / (u[j] if u[j] > TINY else TINY)
         q[j] = -1.0 if u[j] * k[j] < h[j] else (got if got > 0.0 else 0.0 * got)
 
 
@@ -102,7 +100,7 @@ def _gains(
     """Add the bound where a single line passes through the prices; p, low and high are roots."""
     for j in range(k.size):
         # g′(u), by h/u = κ − Q; nothing is lost or won at the floor.
-        lead = (p[j] * p[j] - u[j] * u[j]) / (u[j] if u[j] > _TINY else _TINY)
+        lead = (p[j] * p[j] - u[j] * u[j]) / (u[j] if u[j] > TINY else TINY)
         slope = lead * (k[j] - q[j] - e[j]) - 2.0 * u[j] * q[j]
         slope = 0.0 if (q[j] == -1.0) | (k[j] == 0.0) else slope
         bound[j] += _gain(slope, k[j], q[j], e[j], u[j], p[j], low[j], high[j])
@@ -135,7 +133,7 @@ def _kinked_gains(
         guess = root_a * line[2] + root_b * line[3]
         if u[j] * k[j] < max(guess, h[j]) * (1.0 + 2.0 * MARGINAL):
             own = largest = least
-        lead = (p[j] * p[j] - u[j] * u[j]) / max(u[j], _TINY)
+        lead = (p[j] * p[j] - u[j] * u[j]) / max(u[j], TINY)
         spent = 2.0 * u[j] * q[j]
         slope_least = lead * (k[j] - q[j] - least) - spent
         slope_own = lead * (k[j] - q[j] - own) - spent

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 
 from qoex.equilibrium.price_impact import PriceImpact
-from qoex.equilibrium.user_shard import Prices, User
+from qoex.equilibrium.user_shard import User
+from qoex.kernels.arguments import Prices
 from qoex.model.market import BoolArray, FloatArray
 
 
@@ -81,7 +83,7 @@ class Evaluation:
     marginal_users: list[User]
     prices: Prices
 
-    @property
+    @cached_property
     def merit(self) -> float:
         """Euclidean norm of the residual."""
         return float(np.linalg.norm(self.residual))
@@ -91,7 +93,7 @@ class Evaluation:
         """Whether the sweep took the derivatives of use."""
         return bool(self.use_by_prices.shape[1] > 0)
 
-    @property
+    @cached_property
     def error(self) -> float:
         """Largest absolute residual; NaN if any is."""
         return float(np.abs(self.residual).max())

@@ -28,6 +28,7 @@ from scipy.optimize import brentq
 from qoex.game.best_response import regret
 from qoex.game.outcome import outcome_of
 from qoex.game.solution import Solution, Status, Step
+from qoex.kernels.arguments import RootPrices
 from qoex.model.feasibility import regret_resolution
 from qoex.model.market import FloatArray, Market
 
@@ -88,7 +89,7 @@ def solve_near_least(market: Market, *, method: str) -> Solution | None:
     solution = outcome_of(
         market,
         rewards,
-        near=(x, y),
+        near=RootPrices(x, y),
         status=Status.CONVERGED,
         method=method,
         steps=len(trace),

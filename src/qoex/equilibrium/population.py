@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from qoex.equilibrium.user_shard import Prices, Shard, User
+from qoex.equilibrium.user_shard import Shard, User
 from qoex.kernels import BLOCK
+from qoex.kernels.arguments import Prices
 from qoex.kernels.block_sums import Node, blocks_of, join
 from qoex.model.market import FloatArray
 from qoex.model.sides import UserArrays, UserSide

@@ -25,8 +25,9 @@ import numpy as np
 from qoex.equilibrium.evaluation import BehaviourModel, Evaluation, Point
 from qoex.equilibrium.population import Population
 from qoex.equilibrium.price_impact import PriceImpact, impact
-from qoex.equilibrium.user_shard import Prices, User
+from qoex.equilibrium.user_shard import User
 from qoex.kernels import interpreted
+from qoex.kernels.arguments import Prices, RootDemand, UserTerms
 from qoex.model.market import BoolArray, FloatArray
 from qoex.model.sides import ProviderSide
 
@@ -219,7 +220,7 @@ class PriceSystem:
 
     def _moved_by_impact(self, point: Point, own: PriceImpact) -> BoolArray:
         """Return in place of which capacities (2N) the impact is moved, while z stays."""
-        if self._needs_all(point):
+        if not self.plenty.any() or self._needs_all(point):
             return np.zeros_like(self.plenty)
         pulled = (own.coefficients != 0.0).any(axis=0)
         moved: BoolArray = self.plenty & (point.z == 0.0) & np.tile(pulled, 2)
@@ -244,7 +245,8 @@ class PriceSystem:
             weighed = ~priced[resource * n : (resource + 1) * n]
             directions[resource, 2:] = np.where(weighed, own.by_omega[resource], 0.0)
             moved = by_impact[resource * n : (resource + 1) * n]
-            directions[resource, 2:, moved] = own.coefficients[:, moved].T
+            if moved.any():
+                directions[resource, 2:, moved] = own.coefficients[:, moved].T
         return directions
 
     def _ceiling(self, user: User) -> float:
@@ -262,15 +264,17 @@ class PriceSystem:
         response = np.empty(5 * n)
         user_response(
             0,
-            np.sqrt(user.work)[:, None],
-            np.sqrt(user.traffic)[:, None],
-            user.latency_budget[:, None],
-            prices.x,
-            prices.y,
-            prices.impact,
-            float(np.sqrt(user.reward_min)),
-            float(np.sqrt(user.reward_max)),
-            prices.behaviour,
+            RootDemand(
+                np.sqrt(user.work)[:, None],
+                np.sqrt(user.traffic)[:, None],
+                user.latency_budget[:, None],
+            ),
+            UserTerms(
+                user.profit_factor,
+                float(np.sqrt(user.reward_min)),
+                float(np.sqrt(user.reward_max)),
+            ),
+            prices,
             user.wanted[:, None],
             user.marginal,
             np.empty((n, 7)),

@@ -13,51 +13,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from qoex.equilibrium.evaluation import BehaviourModel, Evaluation, Point
-from qoex.equilibrium.newton import Search
+from qoex.equilibrium.evaluation import BehaviourModel
+from qoex.equilibrium.method import MAX_SWEEPS, TOLERANCE, NewtonMethod
 from qoex.equilibrium.population import LocalShards, Population
-from qoex.equilibrium.price_system import PriceSystem, threshold
-from qoex.equilibrium.restart import Restarts
-from qoex.equilibrium.subsample import Sample, sample_of
-from qoex.errors import InvalidInputError
+from qoex.equilibrium.prices import FoundPrices, find_prices
 from qoex.game.best_response import idle_at_least
 from qoex.game.outcome import outcome_of
-from qoex.game.solution import Regime, Solution, Status, Step
-from qoex.model.feasibility import FloorLoad, frontier_factor, require_feasible
+from qoex.game.solution import Solution, Status, UnsolvedMarketError
+from qoex.kernels.arguments import RootPrices
+from qoex.model.feasibility import frontier_factor, require_feasible
 from qoex.model.market import FloatArray, Market
 
-# Prices of the sample need not be better known than they are those of the market.
-_TOLERANCE = 1e-4
-_MOST_SWEEPS = 60
-
-
-def sampled_start(system: PriceSystem, sample: Sample, trace: list[Step]) -> Point | None:
-    """Return the point that the equilibrium of a sample of the users suggests, if there is one.
-
-    Args:
-        system: of the whole market.
-        sample: of its users.
-        trace: gets a step that says what was done.
-
-    """
-    search = Search(sample.system, _TOLERANCE, _MOST_SWEEPS)
-    search.exact = False
-    status, point, at = search.run(sample.system.origin())
-    sample.forget_marginal_pairs()
-    if not status.ok:
-        return None
-    sweeps = sample.system.sweeps
-    note = f"every {sample.stride}th user solved first, in {sweeps} sweeps of theirs"
-    trace.append(Step(0, at.error, note))
-    system.note_plenty(point, at.slack[: point.z.size])
-    return Point(z=point.z, alpha=np.zeros(0), floors=point.floors / sample.share)
-
-
-# On the relative error of every capacity price. Rewards then hold to about 1e-11, well inside the
-# 1e-8 promised, and the roundings of a few hundred terms stay below it.
-TOLERANCE = 1e-12
 METHOD = "capacity-prices"
-MAX_SWEEPS = 2000
 # Where a provider's capacities exceed the least ones by less than this share, prices lose digits.
 _NEAR = 1e-4
 # Of the path from the least capacities, a step of which takes M² operations.
@@ -73,6 +40,7 @@ def solve(
     start: Solution | None = None,
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
+    throw: bool = False,
 ) -> Solution:
     """Return the canonical equilibrium of the multi-leader multi-follower game (eq. 10, eq. 11).
 
@@ -85,15 +53,24 @@ def solve(
         start: a solution of a similar market of the same shape, as a warm start.
         tolerance: bound on the relative error of every capacity price.
         max_sweeps: passes over the users allowed.
+        throw: whether to raise an error where the market is not solved.
 
     Returns:
-        A solution whose status is CONVERGED, or says why it is not solved.
+        A solution whose status is CONVERGED, or, unless ``throw`` is set, says why it is not
+        solved.
 
     Raises:
         InfeasibleMarketError: a provider cannot serve all of its users.
         InvalidInputError: ``start`` is of another shape.
+        UnsolvedMarketError: ``throw`` is set and the market is not solved; carries the solution.
     """
+    solution = _solved(market, start, tolerance, max_sweeps)
+    if throw and not solution.status.ok:
+        raise UnsolvedMarketError(solution)
+    return solution
 
+
+def _solved(market: Market, start: Solution | None, tolerance: float, max_sweeps: int) -> Solution:
     def by_prices(most_sweeps: int) -> Solution:
         return solve_prices(
             market,
@@ -143,78 +120,40 @@ def solve_prices(
     max_sweeps: int = MAX_SWEEPS,
 ) -> Solution:
     """Solve the price system under any behaviour; see :func:`solve`."""
-    users = Population.of(market)
-    load = FloorLoad(*users.floor_load())
-    require_feasible(market, load)
-    system = PriceSystem(market, users, behaviour)
-    restarts = Restarts(system, market)
-    sample = sample_of(system, market, load)
-    search = Search(system, tolerance, max_sweeps, restarts=restarts, sample=sample)
-    if start is not None:
-        point = _warm_point(system, market, start)
+    found = find_prices(
+        market,
+        Population.of(market),
+        behaviour,
+        NewtonMethod(tolerance=tolerance, max_sweeps=max_sweeps),
+        market=market,
+        start=start,
+    )
+    problem, result = found.problem, found.result
+    if result.by_responses:
+        assert problem.restarts is not None
+        rewards, near = idle_at_least(market, problem.restarts.rewards), None
     else:
-        begun = sampled_start(system, sample, search.trace) if sample is not None else None
-        point = begun or system.origin()
-    status, point, at = search.run(point)
-    if search.settled_by_responses:
-        rewards, near = idle_at_least(market, restarts.rewards), None
-    else:
-        rewards, near = _rewards(system, market, point, at), (at.x, at.y)
+        rewards, near = _rewards(market, found), RootPrices(result.at.x, result.at.y)
     return outcome_of(
         market,
         rewards,
         near=near,
-        status=status,
+        status=result.status,
         method=method,
-        steps=system.sweeps,
-        trace=search.trace,
-        notes=search.notes,
+        steps=problem.system.sweeps,
+        trace=found.trace,
+        notes=found.notes,
     )
 
 
-def _rewards(system: PriceSystem, market: Market, point: Point, at: Evaluation) -> FloatArray:
+def _rewards(market: Market, found: FoundPrices) -> FloatArray:
     """Return R (N×M): s² where QoE is bought, the least reward (a planner's p) where none is."""
+    system = found.problem.system
     assert isinstance(system.users.hosts, LocalShards)
     (shard,) = system.users.hosts.shards
     if system.behaviour is BehaviourModel.WELFARE:
         return np.where(market.present, shard.marginal, 0.0)
     rewards = shard.rewards(last=True)
-    for (n, m), reward in held_rewards(system, point, at):
+    for (n, m), reward in found.held_rewards():
         rewards[n, m] = reward
     return rewards
-
-
-def held_rewards(
-    system: PriceSystem, point: Point, at: Evaluation
-) -> list[tuple[tuple[int, int], float]]:
-    """Return the marginal pairs (provider, user), each with its reward in money per ms.
-
-    It is held at t² exactly, which is what the others reckon with.
-    """
-    held = []
-    pairs = zip(system.marginal_pairs, at.marginal_users, point.alpha, strict=True)
-    for (n, m), user, share in pairs:
-        wanted = max(float(user.wanted[n]), threshold(user, n, at.x, at.y)) ** 2
-        wanted = user.reward_min if share == 1.0 else wanted
-        held.append(((n, m), float(np.clip(wanted, user.reward_min, user.reward_max))))
-    return held
-
-
-def _warm_point(system: PriceSystem, market: Market, start: Solution) -> Point:
-    if start.rewards.shape != market.work.shape:
-        raise InvalidInputError(
-            f"start has shape {start.rewards.shape}; it must be {market.work.shape}"
-        )
-    states = (start.compute_state, start.bandwidth_state)
-    regime = np.array([r.value for state in states for r in state.regime])
-    price = np.concatenate([state.price for state in states])
-    above = np.maximum(0.5 * np.log(price) - np.log(system.root_cost), 0.0)
-    z = np.where(regime == Regime.PINNED, 0.5, 0.0)
-    z = np.where(regime == Regime.BINDING, 1.0 + above, z)
-    point = system.origin()
-    point.z = np.maximum(z, system.lower)
-    use = np.concatenate([state.use for state in states])
-    with np.errstate(divide="ignore"):
-        system.note_plenty(point, np.log(system.capacity) - np.log(use))
-    point.floors = system.users.start(start.rewards, start.qoe)
-    return point

@@ -9,12 +9,13 @@ is slow to load.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from qoex.game.provider import demand_of
 from qoex.kernels import BLOCK
+from qoex.kernels.arguments import Demand, Known, Prices, Swept
 from qoex.kernels.block_sums import Node, blocks_of, reduce_blocks
 from qoex.kernels.threads import over_blocks
 from qoex.model.market import BoolArray, FloatArray
@@ -22,27 +23,6 @@ from qoex.model.sides import UserArrays, UserSide
 
 # Pairs near their threshold that a block lists at most.
 MOST_LISTED = 33
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What users are told before a sweep.
-
-    Attributes:
-        x: N, root of the compute price.
-        y: N, root of the bandwidth price.
-        impact: 3×N, coefficients (E1, E2, E3) of their own impact on these.
-        directions: C×5×N, along which (x, y, E1, E2, E3) of each provider may move.
-        behaviour: STRATEGIC or WELFARE of :mod:`qoex.kernels.user`.
-        most_steps: of the method that solves many users at once; who needs more is solved alone.
-    """
-
-    x: FloatArray
-    y: FloatArray
-    impact: FloatArray
-    directions: FloatArray
-    behaviour: int
-    most_steps: int
 
 
 class Responses(NamedTuple):
@@ -100,16 +80,17 @@ class Shard:
         self.wanted = np.zeros((providers, users))
         self.marginal = np.zeros(users)
         self.memory = np.zeros((providers, users), dtype=np.uint8)
+        self._known = Known(self.wanted, self.marginal, self.memory)
 
     def floor_load(self) -> list[Node]:
         """Return Σ a/κ, Σ b/κ and Σ √(ab)/κ of every provider over all pairs (3N)."""
         from qoex.kernels.floors import floor_load
 
-        demand = self._load()
+        demand = self._demand()
         sums = np.empty((blocks_of(self.users), 3 * self.providers))
 
         def task(start: int, end: int) -> None:
-            floor_load(demand.work, demand.traffic, demand.latency_budget, start, end, sums)
+            floor_load(demand, start, end, sums)
 
         over_blocks(task, sums.shape[0])
         return self._nodes(sums)
@@ -118,52 +99,33 @@ class Shard:
         """Let every user respond to the prices."""
         from qoex.kernels.sweep import sweep
 
-        demand = self._load()
+        demand = self._demand()
         blocks, n = blocks_of(self.users), self.providers
         columns = prices.directions.shape[0] * n
-        sums = np.empty((blocks, 2 * n + 2 * n * columns + 6 * n))
-        highest = np.empty((blocks, n))
         crossed, alone = np.empty((2, blocks), dtype=np.int64)
-        listed = np.empty((blocks, 1 + MOST_LISTED, 2), dtype=np.int64)
+        swept = Swept(
+            sums=np.empty((blocks, 2 * n + 2 * n * columns + 6 * n)),
+            highest=np.empty((blocks, n)),
+            crossed=crossed,
+            crossing=np.empty((blocks, 1 + MOST_LISTED, 2), dtype=np.int64),
+            alone=alone,
+        )
 
         def task(start: int, end: int) -> None:
-            sweep(
-                demand.work,
-                demand.traffic,
-                demand.latency_budget,
-                demand.profit_factor,
-                demand.reward_min,
-                demand.reward_max,
-                prices.x,
-                prices.y,
-                prices.impact,
-                prices.directions,
-                prices.behaviour,
-                prices.most_steps,
-                start,
-                end,
-                self.wanted,
-                self.marginal,
-                self.memory,
-                sums,
-                highest,
-                crossed,
-                listed,
-                alone,
-            )
+            sweep(demand, prices, start, end, self._known, swept)
 
         # Absent pairs and trial prices may bring infinities; what is not finite is found later.
         with np.errstate(all="ignore"):
             over_blocks(task, blocks)
-        counts = listed[:, 0, 0]
+        counts = swept.crossing[:, 0, 0]
         near = [
             (int(k), self.first + int(m))
             for block in np.flatnonzero(counts)
-            for k, m in listed[block, 1 : 1 + min(int(counts[block]), MOST_LISTED)]
+            for k, m in swept.crossing[block, 1 : 1 + min(int(counts[block]), MOST_LISTED)]
         ]
         return Responses(
-            sums=self._nodes(sums),
-            highest=highest.max(axis=0),
+            sums=self._nodes(swept.sums),
+            highest=swept.highest.max(axis=0),
             crossed=int(crossed.sum()),
             near=near[:MOST_LISTED],
             near_count=int(counts.sum()),
@@ -216,24 +178,11 @@ class Shard:
         """
         from qoex.kernels.floors import start
 
-        demand = self._load()
+        demand = self._demand()
         sums = np.empty((blocks_of(self.users), 3 * self.providers))
 
         def task(first: int, last: int) -> None:
-            start(
-                demand.work,
-                demand.traffic,
-                demand.latency_budget,
-                demand.profit_factor,
-                rewards,
-                qoe,
-                first,
-                last,
-                self.wanted,
-                self.marginal,
-                self.memory,
-                sums,
-            )
+            start(demand, rewards, qoe, first, last, self._known, sums)
 
         over_blocks(task, sums.shape[0])
         return self._nodes(sums)
@@ -254,21 +203,18 @@ class Shard:
         arrays = (getattr(demand, name)[..., chosen] for name in UserArrays._fields)
         return UserArrays(*map(np.ascontiguousarray, arrays))
 
+    def _demand(self) -> Demand:
+        """Return what kernels have to know of the users' demand."""
+        return demand_of(self._load())
+
     def _offers(self, demand: UserSide, rewards: FloatArray) -> FloatArray:
         """Fill and return what ``rewards`` does."""
         from qoex.kernels.outcome import offered
 
+        asked = demand_of(demand)
+
         def task(start: int, end: int) -> None:
-            offered(
-                demand.latency_budget,
-                demand.reward_min,
-                demand.reward_max,
-                self.wanted,
-                self.memory,
-                start,
-                end,
-                rewards,
-            )
+            offered(asked, self._known, start, end, rewards)
 
         over_blocks(task, blocks_of(self.users))
         return rewards

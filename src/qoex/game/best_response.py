@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from qoex.errors import InvalidInputError
 from qoex.game.outcome import outcome_of, user_utility
-from qoex.game.provider import answer_feasible, check_rewards
+from qoex.game.provider import answer_feasible, check_rewards, root_demand, supply_of
 from qoex.game.solution import Solution, Status, Step
+from qoex.kernels.arguments import Response, ResponseScratch, Users, UserTerms
 from qoex.model.feasibility import require_feasible
 from qoex.model.market import FloatArray, Market
 
@@ -192,19 +192,16 @@ class ResponseRounds:
         self.root_rewards = np.sqrt(rewards)
         self.root_response, self.qoe = np.empty(providers), np.empty(providers)
         self._market = market
-        self._demand = np.sqrt(market.work), np.sqrt(market.traffic), market.latency_budget
-        self._supply = (
-            market.compute_cost,
-            market.bandwidth_cost,
-            market.compute_capacity,
-            market.bandwidth_capacity,
-        )
-        self._low, self._high = np.sqrt(market.reward_min), np.sqrt(market.reward_max)
+        self._demand = root_demand(market)
+        self._supply = supply_of(market)
+        low, high = np.sqrt(market.reward_min), np.sqrt(market.reward_max)
+        self._users = Users(market.profit_factor, low, high)
         # Each other user joins the floor at most once and each capacity begins to bind at most
         # once: M + 2 pieces. The rest is room for events that rounding splits in two.
         pieces = np.empty((providers, 2 * users + 8, 3))
         counts, floor = np.zeros(providers, dtype=np.int64), np.zeros(users, dtype=np.bool_)
-        self._scratch: tuple[Any, ...] = pieces, counts, floor, self.root_response, self.qoe
+        self._scratch = ResponseScratch(pieces, counts, floor)
+        self._found = Response(self.root_response, self.qoe)
 
     @property
     def rewards(self) -> FloatArray:
@@ -215,18 +212,18 @@ class ResponseRounds:
 
     def response(self, user: int, marginal_gain: float = 0.0) -> tuple[float, float]:
         """Fill in one user's best response; return its marginal gain and its utility."""
-        from qoex.kernels.best_response import best_response as reply_kernel
+        from qoex.kernels.best_response import best_response as response_kernel
 
-        marginal_gain, utility = reply_kernel(
+        terms = UserTerms(*(float(values[user]) for values in self._users))
+        marginal_gain, utility = response_kernel(
             user,
             self.root_rewards,
-            *self._demand,
-            float(self._market.profit_factor[user]),
-            *self._supply,
-            float(self._low[user]),
-            float(self._high[user]),
+            self._demand,
+            self._supply,
+            terms,
             marginal_gain,
-            *self._scratch,
+            self._scratch,
+            self._found,
         )
         return float(marginal_gain), float(utility)
 
@@ -240,12 +237,11 @@ class ResponseRounds:
         return float(
             best_response_round(
                 self.root_rewards,
-                *self._demand,
-                self._market.profit_factor,
-                *self._supply,
-                self._low,
-                self._high,
+                self._demand,
+                self._supply,
+                self._users,
                 marginal,
-                *self._scratch,
+                self._scratch,
+                self._found,
             )
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from qoex.game.provider import answer_feasible, capacity_state
 from qoex.game.solution import Solution, Status, Step
+from qoex.kernels.arguments import RootPrices
 from qoex.model.market import FloatArray, Market
 
 
@@ -36,7 +37,7 @@ def outcome_of(
     market: Market,
     rewards: FloatArray,
     *,
-    near: tuple[FloatArray, FloatArray] | None = None,
+    near: RootPrices | None = None,
     status: Status,
     method: str,
     steps: int,

@@ -11,20 +11,18 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from qoex.errors import InvalidInputError
 from qoex.game.solution import CapacityState, Regime
+from qoex.kernels.arguments import Allocation, Demand, RootDemand, RootPrices, Supply
 from qoex.kernels.block_sums import blocks_of, join, reduce_blocks
 from qoex.kernels.threads import over_blocks
 from qoex.model.feasibility import require_feasible
 from qoex.model.market import FloatArray, Market
 from qoex.model.sides import ProviderSide, UserSide
-
-# x and y, N each: the roots of the capacity prices.
-RootPrices = tuple[FloatArray, FloatArray]
 
 # Use within this share of a capacity counts as all of it, and a price within this share of the unit
 # cost as the cost: far above rounding (1e-15), far below what anyone would call slack.
@@ -123,19 +121,37 @@ def answer_feasible(
     )
 
 
-class Allocation(NamedTuple):
-    """What some users are given: f, B and Q (N×m), and their utility (m, money)."""
+def empty_allocation(providers: int, users: int) -> Allocation:
+    """Return an allocation to be filled: f, B and Q (N×m), and the users' utility (m, money)."""
+    compute, bandwidth, qoe = (np.empty((providers, users)) for _ in range(3))
+    return Allocation(compute, bandwidth, qoe, np.empty(users))
 
-    compute: FloatArray
-    bandwidth: FloatArray
-    qoe: FloatArray
-    user_utility: FloatArray
 
-    @classmethod
-    def empty(cls, providers: int, users: int) -> Allocation:
-        """Return one to be filled."""
-        compute, bandwidth, qoe = (np.empty((providers, users)) for _ in range(3))
-        return cls(compute, bandwidth, qoe, np.empty(users))
+def demand_of(users: UserSide) -> Demand:
+    """Return what users ask for, as kernels take it."""
+    return Demand(
+        work=users.work,
+        traffic=users.traffic,
+        budget=users.latency_budget,
+        profit_factor=users.profit_factor,
+        reward_min=users.reward_min,
+        reward_max=users.reward_max,
+    )
+
+
+def root_demand(users: UserSide) -> RootDemand:
+    """Return the roots of what users ask for, as kernels take them."""
+    return RootDemand(np.sqrt(users.work), np.sqrt(users.traffic), users.latency_budget)
+
+
+def supply_of(providers: ProviderSide) -> Supply:
+    """Return what providers have, as kernels take it."""
+    return Supply(
+        c=providers.compute_cost,
+        d=providers.bandwidth_cost,
+        compute=providers.compute_capacity,
+        bandwidth=providers.bandwidth_capacity,
+    )
 
 
 class Offers(Protocol):
@@ -179,12 +195,11 @@ def answer_sums(users: UserSide, rewards: FloatArray, prices: RootPrices) -> Flo
     from qoex.kernels import outcome as kernels
 
     providers, count = rewards.shape
+    demand = demand_of(users)
     sums = np.empty((blocks_of(count), 5 * providers))
 
     def task(first: int, last: int) -> None:
-        kernels.answer_sums(
-            users.work, users.traffic, users.latency_budget, rewards, *prices, first, last, sums
-        )
+        kernels.answer_sums(demand, rewards, prices, first, last, sums)
 
     over_blocks(task, sums.shape[0])
     return sums
@@ -201,22 +216,11 @@ def allocate(
     from qoex.kernels import outcome as kernels
 
     providers, count = rewards.shape
+    demand = demand_of(users)
     sums = np.empty((blocks_of(count), 4 * providers))
 
     def task(first: int, last: int) -> None:
-        kernels.allocate(
-            users.work,
-            users.traffic,
-            users.latency_budget,
-            users.profit_factor,
-            rewards,
-            *prices,
-            *before,
-            first,
-            last,
-            *out,
-            sums,
-        )
+        kernels.allocate(demand, rewards, prices, before, first, last, out, sums)
 
     over_blocks(task, sums.shape[0])
     return sums
@@ -236,7 +240,7 @@ class _Offers:
     def __init__(self, market: Market, rewards: FloatArray) -> None:
         self._market = market
         self._rewards = rewards
-        self.allocation = Allocation.empty(*rewards.shape)
+        self.allocation = empty_allocation(*rewards.shape)
 
     def answer_sums(self, prices: RootPrices) -> FloatArray:
         return self._joined(answer_sums(self._market, self._rewards, prices))
@@ -255,13 +259,14 @@ def _least_prices(offers: Offers, supply: ProviderSide) -> tuple[RootPrices, Roo
 
     Prices and floors only grow together, so: solve, enlarge the floors, repeat until they stand.
     """
-    before = np.zeros_like(supply.compute_cost), np.zeros_like(supply.compute_cost)
+    nothing = np.zeros_like(supply.compute_cost)
+    before = RootPrices(nothing, nothing)
     while True:
         prices = _next_prices(offers, supply, before)
         # Rounding may move a pair at its threshold to and fro, but not prices up and up.
         if not any((new > old).any() for new, old in zip(prices, before, strict=True)):
             return prices, before
-        before = np.maximum(prices[0], before[0]), np.maximum(prices[1], before[1])
+        before = RootPrices(np.maximum(prices.x, before.x), np.maximum(prices.y, before.y))
 
 
 def _next_prices(offers: Offers, supply: ProviderSide, prices: RootPrices) -> RootPrices:
@@ -281,8 +286,7 @@ def _next_prices(offers: Offers, supply: ProviderSide, prices: RootPrices) -> Ro
         )
         for k in range(total.shape[1])
     ]
-    x, y = np.array(roots).T.copy()
-    return x, y
+    return RootPrices(*np.array(roots).T.copy())
 
 
 def capacity_state(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from qoex.errors import QoexError
 from qoex.model.market import FloatArray
 
 
@@ -35,6 +36,16 @@ class Status(StrEnum):
         return _SENTENCES[self]
 
 
+# What a computation that is no success fell short of.
+_SHORTCOMINGS = {
+    Status.STEP_LIMIT: "the step limit was reached before the conditions held",
+    Status.STALLED: "no step improves the conditions any further, and they do not hold",
+    Status.NOT_FINITE: "a number that is not finite appeared",
+    Status.NOT_CERTIFIED: (
+        "the method's own conditions hold, but the certificate finds no equilibrium"
+    ),
+}
+
 _SENTENCES = {
     Status.CONVERGED: "Converged: every equilibrium condition holds to the tolerance asked for.",
     Status.EXACT: (
@@ -44,14 +55,7 @@ _SENTENCES = {
         "Stopped by its own rule: utilities no longer change between iterations, "
         "which is no proof of an equilibrium; look at the regret."
     ),
-    Status.STEP_LIMIT: "Not solved: the step limit was reached before the conditions held.",
-    Status.STALLED: (
-        "Not solved: no step improves the conditions any further, and they do not hold."
-    ),
-    Status.NOT_FINITE: "Not solved: a number that is not finite appeared.",
-    Status.NOT_CERTIFIED: (
-        "Not solved: the method's own conditions hold, but the certificate finds no equilibrium."
-    ),
+    **{status: f"Not solved: {what}." for status, what in _SHORTCOMINGS.items()},
 }
 
 
@@ -84,11 +88,20 @@ class CapacityState:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a method: its number, what it tries to drive to zero, and what it did."""
+    """One step of a method.
+
+    Attributes:
+        number: of the sweep, round or iteration that it begins with.
+        residual: what the method tries to drive to zero, as it is there.
+        note: what else was seen, in words.
+        reason: why the method did next what it did, if it has a choice: a member of its own
+            enumeration, such as :class:`qoex.equilibrium.decisions.Reason`, with a ``sentence``.
+    """
 
     number: int
     residual: float
     note: str = ""
+    reason: StrEnum | None = None
 
 
 @dataclass(frozen=True)
@@ -124,3 +137,18 @@ class Solution:
     bandwidth_state: CapacityState
     trace: Sequence[Step] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+
+
+class UnsolvedMarketError(QoexError):
+    """A market that was not solved, for who would rather have an error than look at the status.
+
+    Attributes:
+        solution: what was reached; its status and its trace say why it went no further.
+    """
+
+    def __init__(self, solution: Solution) -> None:
+        self.solution = solution
+        super().__init__(
+            f"the market is not solved ({solution.method}, {solution.steps} steps): "
+            f"{_SHORTCOMINGS[solution.status]}"
+        )

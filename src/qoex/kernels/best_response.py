@@ -15,8 +15,17 @@ from __future__ import annotations
 
 from math import exp, inf, log, sqrt
 
-from qoex.kernels import Booleans, Floats, Integers, kernel
-from qoex.kernels.provider import answer, binding_prices
+from qoex.kernels import Booleans, Floats, kernel
+from qoex.kernels.arguments import (
+    Provider,
+    Response,
+    ResponseScratch,
+    RootDemand,
+    Supply,
+    Users,
+    UserTerms,
+)
+from qoex.kernels.provider import answer, binding_prices, provider_of
 
 _LOG_TOLERANCE = 4e-15
 _MAX_STEPS = 200
@@ -29,15 +38,9 @@ _NO_QOE = 1e-12
 def response_pieces(
     m: int,
     root_reward: Floats,
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    c: float,
-    d: float,
-    compute: float,
-    bandwidth: float,
-    low: float,
-    high: float,
+    demand: RootDemand,
+    provider: Provider,
+    terms: UserTerms,
     floor: Booleans,
     piece: Floats,
 ) -> int:
@@ -47,11 +50,14 @@ def response_pieces(
     ``high``. root_reward[m] is scratch; ``floor`` (M booleans) is scratch.
     """
     users = root_reward.shape[0]
+    root_work, root_traffic, budget = demand.work, demand.traffic, demand.budget
+    compute, bandwidth = provider.compute, provider.bandwidth
+    low, high = terms.low, terms.high
     ra, rb, k = float(root_work[m]), float(root_traffic[m]), float(budget[m])
-    root_c, root_d = sqrt(c), sqrt(d)
+    root_c, root_d = sqrt(provider.c), sqrt(provider.d)
     kept = root_reward[m]
     root_reward[m] = low
-    x, y = answer(root_reward, root_work, root_traffic, budget, c, d, compute, bandwidth, floor)
+    x, y = answer(root_reward, demand, provider, floor)
     root_reward[m] = kept
     u = low
     if floor[m]:
@@ -175,46 +181,33 @@ def piece_reply(
 def best_response(
     m: int,
     root_rewards: Floats,
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    mu: float,
-    c: Floats,
-    d: Floats,
-    compute: Floats,
-    bandwidth: Floats,
-    low: float,
-    high: float,
+    demand: RootDemand,
+    supply: Supply,
+    terms: UserTerms,
     p: float,
-    pieces: Floats,
-    counts: Integers,
-    floor: Booleans,
-    response: Floats,
-    qoe: Floats,
+    scratch: ResponseScratch,
+    found: Response,
 ) -> tuple[float, float]:
-    """Fill response (N, u = √R) and qoe (N); return p = μ/(1 + ΣQ) and the utility.
+    """Fill the response of user m; return p = μ/(1 + ΣQ) and the utility.
 
-    p is a warm start (0: none). Scratch: pieces (N×rows×3), counts (N), floor (M).
+    p is a warm start (0: none).
     """
-    providers = budget.shape[0]
+    response, qoe = found.root_rewards, found.qoe
+    pieces, counts = scratch.pieces, scratch.counts
+    mu, low, high = terms.mu, terms.low, terms.high
+    providers = demand.budget.shape[0]
     total_budget = 0.0
     for n in range(providers):
         counts[n] = 0
-        if budget[n, m] > 0.0:
-            total_budget += budget[n, m]
+        if demand.budget[n, m] > 0.0:
+            total_budget += demand.budget[n, m]
             counts[n] = response_pieces(
                 m,
                 root_rewards[n],
-                root_work[n],
-                root_traffic[n],
-                budget[n],
-                float(c[n]),
-                float(d[n]),
-                float(compute[n]),
-                float(bandwidth[n]),
-                low,
-                high,
-                floor,
+                RootDemand(demand.work[n], demand.traffic[n], demand.budget[n]),
+                provider_of(supply, n),
+                terms,
+                scratch.floor,
                 pieces[n],
             )
     log_mu = log(mu)
@@ -254,50 +247,25 @@ def best_response(
 @kernel
 def best_response_round(
     root_rewards: Floats,
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    profit_factor: Floats,
-    c: Floats,
-    d: Floats,
-    compute: Floats,
-    bandwidth: Floats,
-    low: Floats,
-    high: Floats,
+    demand: RootDemand,
+    supply: Supply,
+    users: Users,
     marginal: Floats,
-    pieces: Floats,
-    counts: Integers,
-    floor: Booleans,
-    response: Floats,
-    qoe: Floats,
+    scratch: ResponseScratch,
+    found: Response,
 ) -> float:
     """Let users respond in turn (Gauss–Seidel); return the largest relative change of a root."""
-    providers, users = budget.shape
+    response = found.root_rewards
+    providers = demand.budget.shape[0]
     largest = 0.0
-    for m in range(users):
+    for m in range(demand.budget.shape[1]):
+        terms = UserTerms(float(users.mu[m]), float(users.low[m]), float(users.high[m]))
         p, _ = best_response(
-            m,
-            root_rewards,
-            root_work,
-            root_traffic,
-            budget,
-            float(profit_factor[m]),
-            c,
-            d,
-            compute,
-            bandwidth,
-            float(low[m]),
-            float(high[m]),
-            float(marginal[m]),
-            pieces,
-            counts,
-            floor,
-            response,
-            qoe,
+            m, root_rewards, demand, supply, terms, float(marginal[m]), scratch, found
         )
         marginal[m] = p
         for n in range(providers):
-            if budget[n, m] > 0.0:
+            if demand.budget[n, m] > 0.0:
                 change = abs(response[n] - root_rewards[n, m]) / max(response[n], 1e-300)
                 if change > largest:
                     largest = change

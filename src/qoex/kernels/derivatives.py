@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qoex.kernels import Floats, vector_kernel
 from qoex.kernels.adding import add
+from qoex.kernels.arguments import Answers, Group, Prices
 from qoex.kernels.joint import (
     BUDGET,
     BUDGETS,
@@ -14,6 +15,7 @@ from qoex.kernels.joint import (
     HIGH,
     LOW,
     MARGINAL,
+    MARGINAL_BY_QOE,
     OWN_PULL,
     PAIR_SIZE,
     PROFIT,
@@ -28,6 +30,8 @@ from qoex.kernels.joint import (
     SERVED_BY_P,
     SERVED_BY_PULL,
     THRESHOLD,
+    TRAFFIC_BY_QOE,
+    WORK_BY_QOE,
 )
 from qoex.kernels.user import WELFARE
 
@@ -37,30 +41,22 @@ _ROUNDING = 4e-16
 
 
 @vector_kernel
-def linearise(
-    directions: Floats,
-    behaviour: int,
-    count: int,
-    pairs: Floats,
-    users: Floats,
-    answers: Floats,
-    own: Floats,
-) -> None:
+def linearise(prices: Prices, count: int, group: Group, answers: Answers) -> None:
     """Judge each user's response; fill how s answers to p and the prices, and p to the prices.
 
-    answers (CN × GROUP) becomes the derivative of ΣQ along each direction, p held, and RISE the
-    factor that turns it into that of p. own (C×2×N) becomes the sums of √a ds and √b ds along the
-    pair's own directions, p held.
+    MARGINAL_BY_QOE becomes the factor that turns the derivatives of ΣQ into those of p.
     """
+    pairs, users = group.pairs, group.users
+    qoe, own, directions = answers.qoe, answers.own, prices.directions
     providers = own.shape[2]
     for j in range(count):
         users[GAIN + j] = 1.0
         users[RISE + j] = 0.0
     for n in range(providers):
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
-        _differentiate(behaviour == WELFARE, count, pair, users)
+        _differentiate(prices.behaviour == WELFARE, count, pair, users)
         for c in range(directions.shape[0]):
-            row = answers[(c * providers + n) * GROUP : (c * providers + n + 1) * GROUP]
+            row = qoe[(c * providers + n) * GROUP : (c * providers + n + 1) * GROUP]
             x = directions[c, 0, n]
             y = directions[c, 1, n]
             by_work = directions[c, 2, n]
@@ -92,7 +88,7 @@ def linearise(
         allowed = _ACCURACY * gain + _ROUNDING * users[BUDGETS + j]
         error = abs(gain - users[PROFIT + j] / p)
         users[DOUBT + j] += 0.0 if error <= allowed else 1.0
-        users[RISE + j] = -p / (gain + p * users[RISE + j])
+        users[MARGINAL_BY_QOE + j] = -p / (gain + p * users[RISE + j])
 
 
 @vector_kernel
@@ -140,18 +136,11 @@ def _differentiate(planned: bool, count: int, pair: Floats, users: Floats) -> No
 
 
 @vector_kernel
-def add_use(
-    x: Floats,
-    y: Floats,
-    directions: Floats,
-    count: int,
-    pairs: Floats,
-    users: Floats,
-    answers: Floats,
-    own: Floats,
-    sums: Floats,
-) -> None:
+def add_use(prices: Prices, count: int, group: Group, answers: Answers, sums: Floats) -> None:
     """Add what a group of users takes, and its derivatives, to a block's sums."""
+    x, y, directions = prices.x, prices.y, prices.directions
+    pairs, users = group.pairs, group.users
+    own = answers.own
     providers = x.shape[0]
     columns = directions.shape[0] * providers
     for n in range(providers):
@@ -167,10 +156,9 @@ def add_use(
         for j in range(count):
             ra = pair[ROOT_WORK + j]
             rb = pair[ROOT_TRAFFIC + j]
-            by_prices = pair[SERVED_BY_P + j] * users[RISE + j]
-            # Rows of the product below, in the place of what is needed no more.
-            pair[ROOT_WORK + j] = ra * by_prices
-            pair[ROOT_TRAFFIC + j] = rb * by_prices
+            by_qoe = pair[SERVED_BY_P + j] * users[MARGINAL_BY_QOE + j]
+            pair[WORK_BY_QOE + j] = ra * by_qoe
+            pair[TRAFFIC_BY_QOE + j] = rb * by_qoe
         add(sums, n, use_f / x[n])
         add(sums, providers + n, use_b / y[n])
         for c in range(directions.shape[0]):
@@ -184,9 +172,9 @@ def add_use(
         by_f = sums[first : first + columns]
         by_b = sums[first + providers * columns : first + (providers + 1) * columns]
         for q in range(0, columns - 3, 4):
-            _add_four(count, q, pair, answers, float(x[n]), float(y[n]), by_f, by_b)
+            _add_four(count, q, pair, answers.qoe, float(x[n]), float(y[n]), by_f, by_b)
         for q in range(columns - columns % 4, columns):
-            _add_one(count, q, pair, answers, float(x[n]), float(y[n]), by_f, by_b)
+            _add_one(count, q, pair, answers.qoe, float(x[n]), float(y[n]), by_f, by_b)
 
 
 @vector_kernel
@@ -194,14 +182,14 @@ def _add_four(
     count: int,
     q: int,
     pair: Floats,
-    answers: Floats,
+    qoe: Floats,
     x: float,
     y: float,
     by_f: Floats,
     by_b: Floats,
 ) -> None:
     """Add the products of a pair's two rows with four rows of answers: eight sums in registers."""
-    rows = answers[q * GROUP : (q + 4) * GROUP]
+    rows = qoe[q * GROUP : (q + 4) * GROUP]
     f0 = 0.0
     f1 = 0.0
     f2 = 0.0
@@ -211,8 +199,8 @@ def _add_four(
     b2 = 0.0
     b3 = 0.0
     for j in range(count):
-        f = pair[ROOT_WORK + j]
-        b = pair[ROOT_TRAFFIC + j]
+        f = pair[WORK_BY_QOE + j]
+        b = pair[TRAFFIC_BY_QOE + j]
         f0 += f * rows[j]
         f1 += f * rows[GROUP + j]
         f2 += f * rows[2 * GROUP + j]
@@ -236,18 +224,18 @@ def _add_one(
     count: int,
     q: int,
     pair: Floats,
-    answers: Floats,
+    qoe: Floats,
     x: float,
     y: float,
     by_f: Floats,
     by_b: Floats,
 ) -> None:
     """Do the same with one row of answers."""
-    row = answers[q * GROUP : (q + 1) * GROUP]
+    row = qoe[q * GROUP : (q + 1) * GROUP]
     f = 0.0
     b = 0.0
     for j in range(count):
-        f += pair[ROOT_WORK + j] * row[j]
-        b += pair[ROOT_TRAFFIC + j] * row[j]
+        f += pair[WORK_BY_QOE + j] * row[j]
+        b += pair[TRAFFIC_BY_QOE + j] * row[j]
     add(by_f, q, f / x)
     add(by_b, q, b / y)

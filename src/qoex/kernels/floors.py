@@ -7,27 +7,21 @@ from math import sqrt
 import numpy as np
 
 from qoex.kernels import BLOCK, Bytes, Floats, kernel, vector_kernel
+from qoex.kernels.arguments import Demand, Known
 from qoex.kernels.sides import COUNTED, CROSSED_MOST, CROSSED_ONCE, LATEST, UNKNOWN
 
 
 @vector_kernel
-def floor_load(
-    work: Floats,
-    traffic: Floats,
-    budget: Floats,
-    first_block: int,
-    last_block: int,
-    sums: Floats,
-) -> None:
+def floor_load(demand: Demand, first_block: int, last_block: int, sums: Floats) -> None:
     """Fill Σ a/κ, Σ b/κ and Σ √(ab)/κ over all pairs of some blocks (blocks × 3N)."""
-    providers, users = budget.shape
+    providers, users = demand.budget.shape
     for block in range(first_block, last_block):
         first = block * BLOCK
         end = min(first + BLOCK, users)
         for n in range(providers):
-            a_row = work[n, first:end]
-            b_row = traffic[n, first:end]
-            k_row = budget[n, first:end]
+            a_row = demand.work[n, first:end]
+            b_row = demand.traffic[n, first:end]
+            k_row = demand.budget[n, first:end]
             compute = 0.0
             bandwidth = 0.0
             cross = 0.0
@@ -45,21 +39,16 @@ def floor_load(
 
 @vector_kernel
 def start(
-    work: Floats,
-    traffic: Floats,
-    budget: Floats,
-    profit_factor: Floats,
+    demand: Demand,
     rewards: Floats,
     qoe: Floats,
     first_block: int,
     last_block: int,
-    wanted: Floats,
-    marginal: Floats,
-    memory: Bytes,
+    known: Known,
     sums: Floats,
 ) -> None:
     """Fill the users' state from a solution; pairs without QoE count as at their floor."""
-    providers, users = budget.shape
+    providers, users = demand.budget.shape
     gain = np.empty(BLOCK)
     for block in range(first_block, last_block):
         first = block * BLOCK
@@ -67,13 +56,13 @@ def start(
         for j in range(end - first):
             gain[j] = 1.0
         for n in range(providers):
-            a_row = work[n, first:end]
-            b_row = traffic[n, first:end]
-            k_row = budget[n, first:end]
+            a_row = demand.work[n, first:end]
+            b_row = demand.traffic[n, first:end]
+            k_row = demand.budget[n, first:end]
             reward_row = rewards[n, first:end]
             qoe_row = qoe[n, first:end]
-            wanted_row = wanted[n, first:end]
-            memory_row = memory[n, first:end]
+            wanted_row = known.wanted[n, first:end]
+            memory_row = known.memory[n, first:end]
             idle = 0.0
             for j in range(end - first):
                 gain[j] += qoe_row[j]
@@ -100,7 +89,7 @@ def start(
             sums[block, providers + n] = bandwidth
             sums[block, 2 * providers + n] = cross
         for j in range(end - first):
-            marginal[first + j] = profit_factor[first + j] / gain[j]
+            known.marginal[first + j] = demand.profit_factor[first + j] / gain[j]
 
 
 @kernel

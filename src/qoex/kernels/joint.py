@@ -20,9 +20,10 @@ from math import sqrt
 import numpy as np
 
 from qoex.kernels import Floats, vector_kernel
+from qoex.kernels.arguments import Demand, Group, Known, Prices
 from qoex.kernels.user import WELFARE
 
-GROUP = 128  # users; 10 providers' rows then take 130 KiB
+GROUP = 128  # users; 10 providers' rows then take 180 KiB
 
 # Where each row of a pair begins; ``pairs`` holds PAIR_SIZE numbers per provider.
 ROOT_WORK = 0
@@ -32,17 +33,20 @@ HEIGHT = 3 * GROUP  # h = √a x + √b y
 OWN_PULL = 4 * GROUP  # e
 THRESHOLD = 5 * GROUP  # t = h/κ; infinite where the pair is absent
 ROOT = 6 * GROUP  # u, the root of the reward wanted, no bounds applied
+# While Newton's method goes on.
 STEP = 7 * GROUP  # of u, at the same p
 STEP_BY_P = 8 * GROUP
 # After the last step: s, its derivatives (by p, h and e), and those of Q by h and e.
-SERVED = 7 * GROUP
-SERVED_BY_P = 8 * GROUP
-SERVED_BY_HEIGHT = 9 * GROUP
-SERVED_BY_PULL = 10 * GROUP
-QOE_BY_HEIGHT = 11 * GROUP
-QOE_BY_PULL = 12 * GROUP
-UNWANTED = 12 * GROUP  # in the end: 1 where the user wants no QoE
-PAIR_SIZE = 13 * GROUP
+SERVED = 9 * GROUP
+SERVED_BY_P = 10 * GROUP
+SERVED_BY_HEIGHT = 11 * GROUP
+SERVED_BY_PULL = 12 * GROUP
+QOE_BY_HEIGHT = 13 * GROUP
+QOE_BY_PULL = 14 * GROUP
+UNWANTED = 15 * GROUP  # 1 where the user wants no QoE
+WORK_BY_QOE = 16 * GROUP  # of √a s, by the ΣQ that prices bring about with p held
+TRAFFIC_BY_QOE = 17 * GROUP  # of √b s
+PAIR_SIZE = 18 * GROUP
 
 # Where each row of ``users`` begins.
 PROFIT = 0
@@ -54,7 +58,10 @@ GAIN = 5 * GROUP  # 1 + ΣQ
 RISE = 6 * GROUP  # its derivative by p
 BUDGETS = 7 * GROUP  # Σκ
 DOUBT = 8 * GROUP  # above zero where Newton's method has not arrived
-USER_SIZE = 9 * GROUP
+CHANGE = 9 * GROUP  # of p in the latest step
+MARGINAL_BY_QOE = 10 * GROUP  # of p, by the ΣQ that prices bring about with p held
+CEILING = 11 * GROUP  # root of the most that could pay: √p inside the bounds
+USER_SIZE = 12 * GROUP
 
 # A step this small, relatively, squares to less than rounding.
 _LAST_STEP = 2e-8
@@ -66,35 +73,21 @@ _HOPED_FOR = 0.6
 
 @vector_kernel
 def prepare(
-    work: Floats,
-    traffic: Floats,
-    budget: Floats,
-    profit_factor: Floats,
-    reward_min: Floats,
-    reward_max: Floats,
-    x: Floats,
-    y: Floats,
-    impact: Floats,
-    behaviour: int,
-    wanted: Floats,
-    marginal: Floats,
-    first: int,
-    end: int,
-    pairs: Floats,
-    users: Floats,
+    demand: Demand, prices: Prices, known: Known, first: int, end: int, group: Group
 ) -> bool:
-    """Fill pairs and users for the users from first to end, warm starts included.
+    """Fill a group with the users from first to end, warm starts included.
 
     Return whether nothing is known of some of them.
     """
-    providers = budget.shape[0]
+    pairs, users = group.pairs, group.users
+    providers = demand.budget.shape[0]
     count = end - first
-    bounded = behaviour != WELFARE  # a planner has no bounds on rewards
+    bounded = prices.behaviour != WELFARE  # a planner has no bounds on rewards
     # Slices of single rows are contiguous to the compiler; those of whole tables are not.
-    profits = profit_factor[first:end]
-    lows = reward_min[first:end]
-    highs = reward_max[first:end]
-    starts = marginal[first:end]
+    profits = demand.profit_factor[first:end]
+    lows = demand.reward_min[first:end]
+    highs = demand.reward_max[first:end]
+    starts = known.marginal[first:end]
     for j in range(count):
         users[PROFIT + j] = profits[j]
         users[LOW + j] = sqrt(lows[j]) if bounded else 0.0
@@ -103,14 +96,14 @@ def prepare(
         users[DOUBT + j] = 0.0
     for n in range(providers):
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
-        xn = x[n]
-        yn = y[n]
-        by_work = impact[0, n]
-        by_traffic = impact[1, n]
-        by_cross = impact[2, n]
-        a_row = work[n, first:end]
-        b_row = traffic[n, first:end]
-        k_row = budget[n, first:end]
+        xn = prices.x[n]
+        yn = prices.y[n]
+        by_work = prices.impact[0, n]
+        by_traffic = prices.impact[1, n]
+        by_cross = prices.impact[2, n]
+        a_row = demand.work[n, first:end]
+        b_row = demand.traffic[n, first:end]
+        k_row = demand.budget[n, first:end]
         for j in range(count):
             a = a_row[j]
             b = b_row[j]
@@ -143,7 +136,7 @@ def prepare(
         users[ROOT_MARGINAL + j] = sqrt(p)
     for n in range(providers):
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
-        row = wanted[n, first:end]
+        row = known.wanted[n, first:end]
         if cold > 0.0:
             _guess_roots(row, starts, pair, users)
         else:
@@ -175,11 +168,11 @@ def _guess_roots(wanted: Floats, marginal: Floats, pair: Floats, users: Floats) 
 
 
 @vector_kernel
-def improve(
-    behaviour: int, most_steps: int, count: int, providers: int, pairs: Floats, users: Floats
-) -> None:
+def improve(prices: Prices, count: int, group: Group) -> None:
     """Take joint Newton steps until they are small, or there were too many."""
-    for _ in range(most_steps):
+    pairs, users = group.pairs, group.users
+    providers, behaviour = prices.x.shape[0], prices.behaviour
+    for _ in range(prices.most_steps):
         for j in range(count):
             users[GAIN + j] = 1.0
             users[RISE + j] = 0.0
@@ -242,7 +235,7 @@ def _linearise_planned(count: int, pair: Floats, users: Floats) -> None:
 
 @vector_kernel
 def _move_marginals(count: int, users: Floats) -> float:
-    """Move every p, leave its change in GAIN, and return how many moved too far to be done."""
+    """Move every p, note its change, and return how many moved too far to be done."""
     moving = 0.0
     for j in range(count):
         p = users[MARGINAL + j]
@@ -254,7 +247,7 @@ def _move_marginals(count: int, users: Floats) -> float:
         new = p + change
         new = new if new < mu else mu
         moving += 0.0 if abs(new - p) <= _LAST_STEP * p else 1.0
-        users[GAIN + j] = new - p
+        users[CHANGE + j] = new - p
         users[MARGINAL + j] = new
         users[ROOT_MARGINAL + j] = sqrt(new)
     return moving
@@ -269,7 +262,7 @@ def _move_roots(behaviour: int, count: int, pair: Floats, users: Floats) -> floa
         u = pair[ROOT + j]
         top = users[ROOT_MARGINAL + j]
         t = pair[THRESHOLD + j]
-        new = u + pair[STEP + j] + pair[STEP_BY_P + j] * users[GAIN + j]
+        new = u + pair[STEP + j] + pair[STEP_BY_P + j] * users[CHANGE + j]
         new = top if planned else new
         new = new if new < top else top
         new = new if new > t else t

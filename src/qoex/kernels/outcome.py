@@ -6,35 +6,29 @@ from math import log1p, sqrt
 
 import numpy as np
 
-from qoex.kernels import BLOCK, Bytes, Floats, vector_kernel
+from qoex.kernels import BLOCK, Floats, vector_kernel
+from qoex.kernels.arguments import Allocation, Demand, Known, RootPrices
 from qoex.kernels.sides import LATEST
 
 
 @vector_kernel
 def offered(
-    budget: Floats,
-    reward_min: Floats,
-    reward_max: Floats,
-    wanted: Floats,
-    memory: Bytes,
-    first_block: int,
-    last_block: int,
-    rewards: Floats,
+    demand: Demand, known: Known, first_block: int, last_block: int, rewards: Floats
 ) -> None:
     """Fill R (N×M): the square of what is wanted, inside the bounds.
 
     It is the least reward where no QoE was wanted, and zero where the pair is absent.
     """
-    providers, users = budget.shape
+    providers, users = demand.budget.shape
     for block in range(first_block, last_block):
         first = block * BLOCK
         end = min(first + BLOCK, users)
-        low = reward_min[first:end]
-        high = reward_max[first:end]
+        low = demand.reward_min[first:end]
+        high = demand.reward_max[first:end]
         for n in range(providers):
-            k_row = budget[n, first:end]
-            wanted_row = wanted[n, first:end]
-            memory_row = memory[n, first:end]
+            k_row = demand.budget[n, first:end]
+            wanted_row = known.wanted[n, first:end]
+            memory_row = known.memory[n, first:end]
             row = rewards[n, first:end]
             for j in range(end - first):
                 reward = wanted_row[j] * wanted_row[j]
@@ -46,31 +40,28 @@ def offered(
 
 @vector_kernel
 def answer_sums(
-    work: Floats,
-    traffic: Floats,
-    budget: Floats,
+    demand: Demand,
     rewards: Floats,
-    x: Floats,
-    y: Floats,
+    prices: RootPrices,
     first_block: int,
     last_block: int,
     sums: Floats,
 ) -> None:
-    """Fill what prices depend on with the floors of prices x, y (blocks × 5N).
+    """Fill what prices depend on with the floors of given prices (blocks × 5N).
 
     These are Σ√(Ra) and Σ√(Rb) off the floor, and Σ a/κ, Σ b/κ and Σ √(ab)/κ at the floor.
     """
-    providers, users = budget.shape
+    providers, users = demand.budget.shape
     for block in range(first_block, last_block):
         first = block * BLOCK
         end = min(first + BLOCK, users)
         for n in range(providers):
-            a_row = work[n, first:end]
-            b_row = traffic[n, first:end]
-            k_row = budget[n, first:end]
+            a_row = demand.work[n, first:end]
+            b_row = demand.traffic[n, first:end]
+            k_row = demand.budget[n, first:end]
             r_row = rewards[n, first:end]
-            xn = x[n]
-            yn = y[n]
+            xn = prices.x[n]
+            yn = prices.y[n]
             sum_f = 0.0
             sum_b = 0.0
             compute = 0.0
@@ -100,29 +91,21 @@ def answer_sums(
 
 @vector_kernel
 def allocate(
-    work: Floats,
-    traffic: Floats,
-    budget: Floats,
-    profit_factor: Floats,
+    demand: Demand,
     rewards: Floats,
-    x: Floats,
-    y: Floats,
-    old_x: Floats,
-    old_y: Floats,
+    prices: RootPrices,
+    before: RootPrices,
     first_block: int,
     last_block: int,
-    compute: Floats,
-    bandwidth: Floats,
-    qoe: Floats,
-    utility: Floats,
+    given: Allocation,
     sums: Floats,
 ) -> None:
-    """Fill f, B and Q (N×M) and the users' utilities (M) at prices x, y.
+    """Fill what users are given at some prices.
 
     A row of sums per block holds use (2N), what users pay (N), and how many pairs are on another
     side of their threshold than they were at the old prices (N).
     """
-    providers, users = budget.shape
+    providers, users = demand.budget.shape
     quality = np.empty(BLOCK)
     paid = np.empty(BLOCK)
     for block in range(first_block, last_block):
@@ -133,17 +116,17 @@ def allocate(
             quality[j] = 0.0
             paid[j] = 0.0
         for n in range(providers):
-            a_row = work[n, first:end]
-            b_row = traffic[n, first:end]
-            k_row = budget[n, first:end]
+            a_row = demand.work[n, first:end]
+            b_row = demand.traffic[n, first:end]
+            k_row = demand.budget[n, first:end]
             r_row = rewards[n, first:end]
-            f_row = compute[n, first:end]
-            w_row = bandwidth[n, first:end]
-            q_row = qoe[n, first:end]
-            xn = x[n]
-            yn = y[n]
-            old_xn = old_x[n]
-            old_yn = old_y[n]
+            f_row = given.compute[n, first:end]
+            w_row = given.bandwidth[n, first:end]
+            q_row = given.qoe[n, first:end]
+            xn = prices.x[n]
+            yn = prices.y[n]
+            old_xn = before.x[n]
+            old_yn = before.y[n]
             by_x = 1.0 / xn
             by_y = 1.0 / yn
             use_f = 0.0
@@ -185,4 +168,5 @@ def allocate(
             sums[block, 2 * providers + n] = total
             sums[block, 3 * providers + n] = moved
         for j in range(count):
-            utility[first + j] = profit_factor[first + j] * log1p(quality[j]) - paid[j]
+            worth = demand.profit_factor[first + j] * log1p(quality[j])
+            given.user_utility[first + j] = worth - paid[j]

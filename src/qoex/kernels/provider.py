@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import sqrt
 
 from qoex.kernels import Booleans, Floats, kernel
+from qoex.kernels.arguments import Provider, RootDemand, Supply
 
 
 @kernel
@@ -43,15 +44,7 @@ def binding_prices(
 
 @kernel
 def answer(
-    root_reward: Floats,
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    c: float,
-    d: float,
-    compute: float,
-    bandwidth: float,
-    floor: Booleans,
+    root_reward: Floats, demand: RootDemand, provider: Provider, floor: Booleans
 ) -> tuple[float, float]:
     """Return a provider's capacity prices (x, y) and fill ``floor`` (M booleans).
 
@@ -59,15 +52,16 @@ def answer(
     The market must be feasible, which keeps every denominator positive whatever the floor.
     """
     users = root_reward.shape[0]
-    root_c = sqrt(c)
-    root_d = sqrt(d)
+    root_work, root_traffic, budget = demand.work, demand.traffic, demand.budget
+    root_c = sqrt(provider.c)
+    root_d = sqrt(provider.d)
     for m in range(users):
         floor[m] = False
     while True:
         sum_f = 0.0
         sum_b = 0.0
-        room_f = compute
-        room_b = bandwidth
+        room_f = provider.compute
+        room_b = provider.bandwidth
         cross = 0.0
         for m in range(users):
             if budget[m] > 0.0:
@@ -92,3 +86,14 @@ def answer(
                     grown = True
         if not grown:
             return x, y
+
+
+@kernel
+def provider_of(supply: Supply, n: int) -> Provider:
+    """Return what one of the providers has."""
+    return Provider(
+        float(supply.c[n]),
+        float(supply.d[n]),
+        float(supply.compute[n]),
+        float(supply.bandwidth[n]),
+    )

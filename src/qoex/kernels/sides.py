@@ -6,11 +6,12 @@ from math import log
 
 import numpy as np
 
-from qoex.kernels import Bytes, Floats, Integers, vector_kernel
+from qoex.kernels import Bytes, Floats, vector_kernel
 from qoex.kernels.adding import add
+from qoex.kernels.arguments import Group, Sides
 from qoex.kernels.joint import (
     BUDGET,
-    GAIN,
+    CEILING,
     HIGH,
     LOW,
     PAIR_SIZE,
@@ -39,34 +40,26 @@ WANTED = 2.0
 
 @vector_kernel
 def note_sides(
-    count: int,
-    providers: int,
-    first: int,
-    listing: bool,
-    pairs: Floats,
-    users: Floats,
-    memory: Bytes,
-    sides: Bytes,
-    sums: Floats,
-    highest: Floats,
-    crossed: Integers,
-    crossing: Integers,
+    first: int, count: int, listing: bool, group: Group, memory: Bytes, now: Bytes, noted: Sides
 ) -> None:
     """Note who wants no QoE and who has none, what their floors take, and who changed sides.
 
-    Where nothing was known of the users there is nothing near to list.
+    Where nothing was known of the users there is nothing near to list. ``now`` is scratch.
     """
+    pairs, users = group.pairs, group.users
+    sums, highest, crossed, crossing = noted.floors, noted.highest, noted.crossed, noted.crossing
+    providers = highest.shape[0]
     for j in range(count):
         top = users[ROOT_MARGINAL + j]
         low = users[LOW + j]
         high = users[HIGH + j]
         top = top if top > low else low
-        users[GAIN + j] = top if top < high else high  # the root of the most that could pay
+        users[CEILING + j] = top if top < high else high
     for n in range(providers):
         pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
         remembered = memory[n, first : first + count]
         present, idle, unwanted = _find_unwanted(count, pair, users)
-        changed, unknown = _remember(count, pair, remembered, sides)
+        changed, unknown = _remember(count, pair, remembered, now)
         if unwanted < present:
             highest[n] = WANTED
         elif present > 0.0:
@@ -79,11 +72,11 @@ def note_sides(
             crossed[0] += changed
         elif changed > 0:
             for j in range(count):
-                now = remembered[j]
-                if (now & UNKNOWN) == 0 and ((now & COUNTED) << 1) != (now & LATEST):
+                side = remembered[j]
+                if (side & UNKNOWN) == 0 and ((side & COUNTED) << 1) != (side & LATEST):
                     crossed[0] += 1
-                    ratio = users[GAIN + j] / pair[THRESHOLD + j]
-                    often = (now & CROSSED_MOST) >= (_CROSSINGS - 1) * CROSSED_ONCE
+                    ratio = users[CEILING + j] / pair[THRESHOLD + j]
+                    often = (side & CROSSED_MOST) >= (_CROSSINGS - 1) * CROSSED_ONCE
                     if often or abs(log(ratio)) < _NEAR:
                         crossing[0, 0] += 1
                         at = crossing[0, 0]
@@ -101,7 +94,7 @@ def _find_unwanted(count: int, pair: Floats, users: Floats) -> tuple[float, floa
     for j in range(count):
         t = pair[THRESHOLD + j]
         here = 1.0 if pair[BUDGET + j] > 0.0 else 0.0
-        none = here if users[GAIN + j] < t else 0.0
+        none = here if users[CEILING + j] < t else 0.0
         present += here
         # s is t exactly where nothing is served.
         idle += here if pair[SERVED + j] <= t else 0.0
@@ -134,7 +127,7 @@ def _highest_ratio(count: int, pair: Floats, users: Floats) -> float:
     """Return the largest √p/t of one provider's pairs."""
     most = 0.0
     for j in range(count):
-        ratio = users[GAIN + j] / pair[THRESHOLD + j]  # zero where the pair is absent
+        ratio = users[CEILING + j] / pair[THRESHOLD + j]  # zero where the pair is absent
         most = ratio if ratio > most else most
     return most
 

@@ -15,7 +15,18 @@ from math import sqrt
 
 import numpy as np
 
-from qoex.kernels import BLOCK, Bytes, Floats, Integers, joint, kernel, vector_kernel
+from qoex.kernels import BLOCK, Floats, joint, kernel, vector_kernel
+from qoex.kernels.arguments import (
+    Answers,
+    Demand,
+    Group,
+    Known,
+    Prices,
+    RootDemand,
+    Sides,
+    Swept,
+    UserTerms,
+)
 from qoex.kernels.derivatives import add_use, linearise
 from qoex.kernels.joint import (
     BUDGET,
@@ -38,78 +49,43 @@ from qoex.kernels.user import user_reply
 
 @vector_kernel
 def sweep(
-    work: Floats,
-    traffic: Floats,
-    budget: Floats,
-    profit_factor: Floats,
-    reward_min: Floats,
-    reward_max: Floats,
-    x: Floats,
-    y: Floats,
-    impact: Floats,
-    directions: Floats,
-    behaviour: int,
-    most_steps: int,
-    first_block: int,
-    last_block: int,
-    wanted: Floats,
-    marginal: Floats,
-    memory: Bytes,
-    sums: Floats,
-    highest: Floats,
-    crossed: Integers,
-    crossing: Integers,
-    alone: Integers,
+    demand: Demand, prices: Prices, first_block: int, last_block: int, known: Known, swept: Swept
 ) -> None:
-    """Let the users of some blocks response to the prices.
+    """Let the users of some blocks respond to the prices.
 
-    Pair arrays are N×M, user arrays M long. directions is C×5×N; wanted, marginal and memory are
-    warm starts and results. A row of sums per block holds use (2N), its derivatives (2N × CN, by
-    direction and provider), then Σ a/κ, Σ b/κ, Σ √(ab)/κ over the pairs whose user wants no QoE
-    (3N) and over those that have none (3N). highest (blocks × N) is the largest √p/t, or WANTED;
-    crossed counts the pairs that changed sides; crossing (blocks × 1 + most × 2) says how many of
-    them are near their threshold, and lists them. most_steps of the joint method are taken; alone
-    counts the users that it leaves to be solved one by one, which without steps are all.
+    ``prices.most_steps`` of the joint method are taken; without any all users are solved alone.
     """
-    providers, all_users = budget.shape
-    pairs = np.empty(providers * PAIR_SIZE)
-    users = np.empty(USER_SIZE)
-    answers = np.empty(directions.shape[0] * providers * GROUP)
-    own = np.empty((directions.shape[0], 2, providers))
-    sides = np.empty(GROUP, dtype=np.uint8)
+    providers, all_users = demand.budget.shape
+    directions = prices.directions
+    group = Group(np.empty(providers * PAIR_SIZE), np.empty(USER_SIZE))
+    pairs, users = group.pairs, group.users
+    answers = Answers(
+        np.empty(directions.shape[0] * providers * GROUP),
+        np.empty((directions.shape[0], 2, providers)),
+    )
+    now = np.empty(GROUP, dtype=np.uint8)
     for block in range(first_block, last_block):
-        total = sums[block]
+        total = swept.sums[block]
         for i in range(total.shape[0]):
             total[i] = 0.0
         for n in range(providers):
-            highest[block, n] = 0.0
-        crossed[block] = 0
-        crossing[block, 0, 0] = 0
-        alone[block] = 0
+            swept.highest[block, n] = 0.0
+        swept.crossed[block] = 0
+        swept.crossing[block, 0, 0] = 0
+        swept.alone[block] = 0
+        noted = Sides(
+            total[total.shape[0] - 6 * providers :],
+            swept.highest[block],
+            swept.crossed[block : block + 1],
+            swept.crossing[block],
+        )
         for first in range(block * BLOCK, min((block + 1) * BLOCK, all_users), GROUP):
             end = min(first + GROUP, all_users)
             count = end - first
-            cold = joint.prepare(
-                work,
-                traffic,
-                budget,
-                profit_factor,
-                reward_min,
-                reward_max,
-                x,
-                y,
-                impact,
-                behaviour,
-                wanted,
-                marginal,
-                first,
-                end,
-                pairs,
-                users,
-            )
-            if most_steps > 0:
-                joint.improve(behaviour, most_steps, count, providers, pairs, users)
-                linearise(directions, behaviour, count, pairs, users, answers, own)
+            cold = joint.prepare(demand, prices, known, first, end, group)
+            if prices.most_steps > 0:
+                joint.improve(prices, count, group)
+                linearise(prices, count, group, answers)
             else:
                 for j in range(count):
                     users[DOUBT + j] = 1.0
@@ -117,83 +93,42 @@ def sweep(
             for j in range(count):
                 doubtful += 1.0 if users[DOUBT + j] > 0.0 else 0.0
             if doubtful > 0.0:
-                alone[block] += int(doubtful)
-                _solve_alone(
-                    x,
-                    y,
-                    impact,
-                    behaviour,
-                    wanted[:, first:end],
-                    marginal[first:end],
-                    pairs,
-                    users,
-                )
-                linearise(directions, behaviour, count, pairs, users, answers, own)
-            note_sides(
-                count,
-                providers,
-                first,
-                not cold,
-                pairs,
-                users,
-                memory,
-                sides,
-                total[total.shape[0] - 6 * providers :],
-                highest[block],
-                crossed[block : block + 1],
-                crossing[block],
-            )
-            add_use(x, y, directions, count, pairs, users, answers, own, total)
-            ends = marginal[first:end]
+                swept.alone[block] += int(doubtful)
+                _solve_alone(prices, known.wanted[:, first:end], known.marginal[first:end], group)
+                linearise(prices, count, group, answers)
+            note_sides(first, count, not cold, group, known.memory, now, noted)
+            add_use(prices, count, group, answers, total)
+            ends = known.marginal[first:end]
             for j in range(count):
                 ends[j] = users[MARGINAL + j]
             for n in range(providers):
-                row = wanted[n, first:end]
+                row = known.wanted[n, first:end]
                 pair = pairs[n * PAIR_SIZE : (n + 1) * PAIR_SIZE]
                 for j in range(count):
                     row[j] = pair[ROOT + j]
 
 
 @kernel
-def _solve_alone(
-    x: Floats,
-    y: Floats,
-    impact: Floats,
-    behaviour: int,
-    wanted: Floats,
-    marginal: Floats,
-    pairs: Floats,
-    users: Floats,
-) -> None:
+def _solve_alone(prices: Prices, wanted: Floats, marginal: Floats, group: Group) -> None:
     """Solve the users in doubt one by one, from where they stood before this sweep."""
     providers, count = wanted.shape
-    column = np.empty((4, providers, 1))
+    pairs, users = group.pairs, group.users
+    demand = RootDemand(
+        np.empty((providers, 1)), np.empty((providers, 1)), np.empty((providers, 1))
+    )
+    root = np.empty((providers, 1))
     out = np.empty((providers, 7))
     for j in range(count):
         if not users[DOUBT + j] > 0.0:
             continue
         for n in range(providers):
-            column[0, n, 0] = pairs[n * PAIR_SIZE + ROOT_WORK + j]
-            column[1, n, 0] = pairs[n * PAIR_SIZE + ROOT_TRAFFIC + j]
-            column[2, n, 0] = pairs[n * PAIR_SIZE + BUDGET + j]
-            column[3, n, 0] = wanted[n, j]
-        p = user_reply(
-            0,
-            column[0],
-            column[1],
-            column[2],
-            float(users[PROFIT + j]),
-            float(users[LOW + j]),
-            float(users[HIGH + j]),
-            x,
-            y,
-            impact,
-            behaviour,
-            column[3],
-            float(marginal[j]),
-            out,
-        )
+            demand.work[n, 0] = pairs[n * PAIR_SIZE + ROOT_WORK + j]
+            demand.traffic[n, 0] = pairs[n * PAIR_SIZE + ROOT_TRAFFIC + j]
+            demand.budget[n, 0] = pairs[n * PAIR_SIZE + BUDGET + j]
+            root[n, 0] = wanted[n, j]
+        terms = UserTerms(float(users[PROFIT + j]), float(users[LOW + j]), float(users[HIGH + j]))
+        p = user_reply(0, demand, terms, prices, root, float(marginal[j]), out)
         users[MARGINAL + j] = p
         users[ROOT_MARGINAL + j] = sqrt(p)
         for n in range(providers):
-            pairs[n * PAIR_SIZE + ROOT + j] = column[3, n, 0]
+            pairs[n * PAIR_SIZE + ROOT + j] = root[n, 0]

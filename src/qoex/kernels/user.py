@@ -16,6 +16,7 @@ from __future__ import annotations
 from math import exp, log, sqrt
 
 from qoex.kernels import Floats, kernel
+from qoex.kernels.arguments import Prices, RootDemand, UserTerms
 
 # Newton stops when ln p is right to a few units in the last place of a double near ln μ.
 _LOG_TOLERANCE = 4e-15
@@ -112,26 +113,20 @@ def pair_reply(
 @kernel
 def user_reply(
     m: int,
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    mu: float,
-    low: float,
-    high: float,
-    x: Floats,
-    y: Floats,
-    impact: Floats,
-    behaviour: int,
+    demand: RootDemand,
+    terms: UserTerms,
+    prices: Prices,
     wanted: Floats,
     p: float,
     out: Floats,
 ) -> float:
     """Solve user m's own problem; fill ``out`` (N×7: pair_reply's six numbers and h), return p."""
-    providers = budget.shape[0]
+    providers = demand.budget.shape[0]
+    impact = prices.impact
     total_budget = 0.0
     for n in range(providers):
-        total_budget += float(budget[n, m])
-    log_mu = log(mu)
+        total_budget += float(demand.budget[n, m])
+    log_mu = log(terms.mu)
     log_low = log_mu - log(1.0 + total_budget)
     log_high = log_mu
     log_p = log(p) if p > 0.0 else 0.5 * (log_low + log_high)
@@ -142,13 +137,23 @@ def user_reply(
         gain = 1.0
         rise = 0.0
         for n in range(providers):
-            k = float(budget[n, m])
+            k = float(demand.budget[n, m])
             if k > 0.0:
-                ra = float(root_work[n, m])
-                rb = float(root_traffic[n, m])
-                h = ra * float(x[n]) + rb * float(y[n])
+                ra = float(demand.work[n, m])
+                rb = float(demand.traffic[n, m])
+                h = ra * float(prices.x[n]) + rb * float(prices.y[n])
                 e = ra * ra * impact[0, n] + rb * rb * impact[1, n] + ra * rb * impact[2, n]
-                pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), behaviour, out[n])
+                pair_reply(
+                    p,
+                    h,
+                    float(e),
+                    k,
+                    terms.low,
+                    terms.high,
+                    float(wanted[n, m]),
+                    prices.behaviour,
+                    out[n],
+                )
                 wanted[n, m] = out[n, 0]
                 out[n, 6] = h
                 gain += float(out[n, 5])
@@ -170,15 +175,9 @@ def user_reply(
 @kernel
 def user_response(
     m: int,
-    root_work: Floats,
-    root_traffic: Floats,
-    budget: Floats,
-    x: Floats,
-    y: Floats,
-    impact: Floats,
-    low: float,
-    high: float,
-    behaviour: int,
+    demand: RootDemand,
+    terms: UserTerms,
+    prices: Prices,
     wanted: Floats,
     p: float,
     out: Floats,
@@ -188,17 +187,28 @@ def user_response(
 
     wanted (N×M) and p solve the user's problem at these prices; out (N×7) is scratch.
     """
-    providers = budget.shape[0]
+    providers = demand.budget.shape[0]
+    impact = prices.impact
     gain = 1.0
     rise = 0.0
     for n in range(providers):
-        k = float(budget[n, m])
+        k = float(demand.budget[n, m])
         if k > 0.0:
-            ra = float(root_work[n, m])
-            rb = float(root_traffic[n, m])
-            h = ra * float(x[n]) + rb * float(y[n])
+            ra = float(demand.work[n, m])
+            rb = float(demand.traffic[n, m])
+            h = ra * float(prices.x[n]) + rb * float(prices.y[n])
             e = ra * ra * impact[0, n] + rb * rb * impact[1, n] + ra * rb * impact[2, n]
-            pair_reply(p, h, float(e), k, low, high, float(wanted[n, m]), behaviour, out[n])
+            pair_reply(
+                p,
+                h,
+                float(e),
+                k,
+                terms.low,
+                terms.high,
+                float(wanted[n, m]),
+                prices.behaviour,
+                out[n],
+            )
             out[n, 6] = h
             s = float(out[n, 1])
             gain += float(out[n, 5])
@@ -209,9 +219,9 @@ def user_response(
         base = 5 * n
         for j in range(5):
             response[base + j] = 0.0
-        if budget[n, m] > 0.0 and out[n, 0] > out[n, 6] / budget[n, m]:
-            ra = float(root_work[n, m])
-            rb = float(root_traffic[n, m])
+        if demand.budget[n, m] > 0.0 and out[n, 0] > out[n, 6] / demand.budget[n, m]:
+            ra = float(demand.work[n, m])
+            rb = float(demand.traffic[n, m])
             s = float(out[n, 1])
             slope = float(out[n, 6]) / (s * s)
             by_h = scale * (slope * float(out[n, 3]) - 1.0 / s)

@@ -39,8 +39,9 @@ import numpy as np
 from qoex.errors import InvalidInputError
 from qoex.game.best_response import regret
 from qoex.game.outcome import outcome_of
-from qoex.game.provider import check_rewards
+from qoex.game.provider import check_rewards, root_demand, supply_of
 from qoex.game.solution import Solution, Status, Step
+from qoex.kernels.arguments import Trials, Users
 from qoex.model.feasibility import require_feasible
 from qoex.model.market import FloatArray, Market
 from qoex.model.validation import positive
@@ -228,23 +229,11 @@ class _Iteration:
     def __init__(self, market: Market, *, simultaneous: bool) -> None:
         providers, users = market.work.shape
         self._simultaneous = simultaneous
-        self._market = (
-            np.sqrt(market.work),
-            np.sqrt(market.traffic),
-            market.latency_budget,
-            market.profit_factor,
-            market.compute_cost,
-            market.bandwidth_cost,
-            market.compute_capacity,
-            market.bandwidth_capacity,
-            market.reward_min,
-            market.reward_max,
-        )
-        self._scratch = (
-            np.zeros(users, dtype=np.bool_),
-            np.empty((providers, 3)),
-            np.empty((providers, 3)),
-        )
+        self._demand = root_demand(market)
+        self._supply = supply_of(market)
+        self._terms = Users(market.profit_factor, market.reward_min, market.reward_max)
+        self._floor = np.zeros(users, dtype=np.bool_)
+        self._trials = Trials(np.empty((providers, 3)), np.empty((providers, 3)))
         self._utility_scratch = np.zeros(users, dtype=np.bool_), np.empty(users), np.empty(users)
 
     def utility(self, rewards: FloatArray) -> FloatArray:
@@ -252,7 +241,14 @@ class _Iteration:
         from qoex.kernels.perturbation import fill_utilities
 
         utility = np.empty(rewards.shape[1])
-        fill_utilities(rewards, *self._market[:8], *self._utility_scratch, utility)
+        fill_utilities(
+            rewards,
+            self._demand,
+            self._terms.mu,
+            self._supply,
+            *self._utility_scratch,
+            utility,
+        )
         return utility
 
     def moved(self, rewards: FloatArray, step: FloatArray) -> FloatArray:
@@ -263,10 +259,13 @@ class _Iteration:
         perturb(
             rewards,
             np.sqrt(rewards),
-            *self._market,
+            self._demand,
+            self._supply,
+            self._terms,
             step,
             self._simultaneous,
-            *self._scratch,
+            self._floor,
+            self._trials,
             moved,
         )
         return moved

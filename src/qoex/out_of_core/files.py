@@ -9,8 +9,8 @@ import polars as pl
 
 from qoex.files.parquet.columns import NAME, pair_column
 from qoex.files.parquet.new_directory import write_file
-from qoex.game.provider import Allocation
 from qoex.game.solution import CapacityState
+from qoex.kernels.arguments import Allocation
 from qoex.model.market import FloatArray
 
 PROVIDERS_FILE = "providers.parquet"

@@ -12,8 +12,9 @@ from qoex.certificate.passes import FirstPass, Totals, first_pass, second_pass
 from qoex.certificate.verdict import ChunkRegret, summarise
 from qoex.equilibrium.user_shard import Shard
 from qoex.files.parquet import Chunk
-from qoex.game.provider import Allocation, RootPrices, allocate, answer_sums
+from qoex.game.provider import allocate, answer_sums, empty_allocation
 from qoex.kernels import BLOCK
+from qoex.kernels.arguments import RootPrices
 from qoex.kernels.block_sums import Node
 from qoex.model.market import FloatArray
 from qoex.model.sides import UserSide
@@ -118,7 +119,7 @@ class StoredShard(Shard):
 
         """
         demand, rewards = self._demand_and_rewards()
-        allocation = Allocation.empty(self.providers, self.users)
+        allocation = empty_allocation(self.providers, self.users)
         with np.errstate(all="ignore"):
             sums = allocate(demand, rewards, prices, before, allocation)
             first = first_pass(demand, _Reported(rewards, *allocation), guess, self.first)

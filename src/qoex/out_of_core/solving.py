@@ -14,19 +14,17 @@ from qoex.certificate.lines import price_lines
 from qoex.certificate.passes import FirstPass, merged
 from qoex.certificate.verdict import Verdict, conclude
 from qoex.equilibrium.evaluation import BehaviourModel
-from qoex.equilibrium.newton import Search
+from qoex.equilibrium.method import MAX_SWEEPS, TOLERANCE, NewtonMethod
 from qoex.equilibrium.population import Hosts, Population
-from qoex.equilibrium.price_system import PriceSystem
-from qoex.equilibrium.solver import MAX_SWEEPS, TOLERANCE, held_rewards, sampled_start
-from qoex.equilibrium.subsample import sample_of
+from qoex.equilibrium.prices import find_prices
 from qoex.files.parquet import MarketDirectory
 from qoex.files.parquet.new_directory import NewDirectory
 from qoex.files.parquet.opening import FilePath
 from qoex.files.solution_json import json_text
-from qoex.game.provider import RootPrices, answer_offers, capacity_state, utility_of_providers
+from qoex.game.provider import answer_offers, capacity_state, utility_of_providers
 from qoex.game.solution import Step
+from qoex.kernels.arguments import RootPrices
 from qoex.kernels.block_sums import Node, blocks_of, join
-from qoex.model.feasibility import FloorLoad, require_feasible
 from qoex.model.market import FloatArray
 from qoex.out_of_core.files import write_providers, write_summary
 from qoex.out_of_core.on_disk import OnDisk
@@ -123,12 +121,15 @@ class _Watched:
         self._hosts = hosts
         self._tell = tell
         self.passes = 0
-        self.trace: Sequence[Step] = ()  # of the search, while it goes on
+        self._step: Step | None = None  # of the search, while it goes on
+
+    def note(self, step: Step | None) -> None:
+        self._step = step
 
     def call(self, method: str, *arguments: Any) -> list[Any]:
         if method in _PASSES:
             self.passes += 1
-            far = f", residual {self.trace[-1].residual:.1e}" if self.trace else ""
+            far = "" if self._step is None else f", residual {self._step.residual:.1e}"
             self._tell(f"pass {self.passes}: {_PASSES[method]}{far}")
         return self._hosts.call(method, *arguments)
 
@@ -154,19 +155,15 @@ class _Solving:
         self._offers = _Offers(hosts, market, target)
 
     def run(self, tolerance: float, max_sweeps: int) -> StoredSolution:
-        market, users = self._market, self._users
-        load = FloorLoad(*users.floor_load())
-        require_feasible(market, load)
-        system = PriceSystem(market, users, BehaviourModel.STRATEGIC)
-        sample = sample_of(system, market, load)
-        search = Search(system, tolerance, max_sweeps, sample=sample)
-        begun = sampled_start(system, sample, search.trace) if sample is not None else None
-        point = begun or system.origin()
-        self._hosts.trace = search.trace
-        status, point, at = search.run(point)
-        self._hosts.trace = ()
-        self._hosts.call("hold", held_rewards(system, point, at))
-        prices, total = answer_offers(self._offers, market, (at.x, at.y))
+        market = self._market
+        method = NewtonMethod(tolerance=tolerance, max_sweeps=max_sweeps)
+        found = find_prices(
+            market, self._users, BehaviourModel.STRATEGIC, method, tell=self._hosts.note
+        )
+        self._hosts.note(None)
+        self._hosts.call("hold", found.held_rewards())
+        at = found.result.at
+        prices, total = answer_offers(self._offers, market, RootPrices(at.x, at.y))
         utility = utility_of_providers(market, total)
         verdict = self._judge(prices, utility)
         costs = market.compute_cost, market.bandwidth_cost
@@ -177,8 +174,8 @@ class _Solving:
         )
         worst = verdict.worst_user
         return StoredSolution(
-            status=status.judged(verdict.holds(CERTIFIED)),
-            steps=system.sweeps,
+            status=found.result.status.judged(verdict.holds(CERTIFIED)),
+            steps=found.problem.system.sweeps,
             passes=self._hosts.passes,
             compute_state=compute,
             bandwidth_state=bandwidth,
@@ -187,8 +184,8 @@ class _Solving:
             totals=self._totals(float(total[2].sum())),
             verdict=verdict,
             worst_user=market.user_names(worst, worst + 1)[0],
-            trace=tuple(search.trace),
-            notes=search.notes,
+            trace=found.trace,
+            notes=found.notes,
         )
 
     def _judge(self, prices: RootPrices, provider_utility: FloatArray) -> Verdict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from qoex.errors import InvalidInputError
-from qoex.files.parquet.chunk import BLOCK
 from qoex.files.parquet.sampling import Draws
+from qoex.kernels import BLOCK
 from qoex.model.feasibility import Demands, FloorLoad, floor_terms, least_factor
 from qoex.model.market import FloatArray, Market
 

@@ -13,6 +13,7 @@ from qoex.equilibrium.population import Population
 from qoex.equilibrium.price_system import PriceSystem
 from qoex.game.outcome import outcome_of
 from qoex.game.solution import CapacityState, Regime, Solution
+from qoex.kernels.arguments import RootPrices
 from qoex.model.market import FloatArray, Market
 
 _TIMES = 3
@@ -45,7 +46,7 @@ def measure_parts(market: Market, solution: Solution) -> SolveParts:
         z = point.z.reshape(2, -1)[resource]
         z[:] = [_height(*given) for given in zip(state.regime, height, strict=True)]
     told = system.evaluate(point).prices
-    roots = _roots(states[0]), _roots(states[1])
+    roots = RootPrices(_roots(states[0]), _roots(states[1]))
     return SolveParts(
         sweep=_median(lambda: users.sweep(told)),
         settle=_median(

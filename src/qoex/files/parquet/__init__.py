@@ -6,9 +6,10 @@ a market at random (``qoex.files.parquet.sampling``) loads pydantic too, and is 
 
 from __future__ import annotations
 
-from qoex.files.parquet.chunk import BLOCK, Chunk, ProviderTable
+from qoex.files.parquet.chunk import Chunk, ProviderTable
 from qoex.files.parquet.directory import MarketDirectory, market_of
 from qoex.files.parquet.writer import MarketWriter, parquet_bytes, write_market_directory
+from qoex.kernels import BLOCK
 
 __all__ = [
     "BLOCK",

@@ -18,11 +18,6 @@ from qoex.model.market import (
     Market,
 )
 
-# Chunks begin and end at multiples of this many users. Whoever adds up blocks of that size, in
-# their order, gets the same sums to the last bit whatever the sizes of chunks, files and row
-# groups. One block of one provider's numbers, 32 KiB, fits into a core's first cache.
-BLOCK = 4096
-
 
 @dataclass(frozen=True, eq=False)
 class Chunk:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from qoex.errors import InvalidInputError, ScenarioError
-from qoex.files.parquet.chunk import BLOCK, Chunk
+from qoex.files.parquet.chunk import Chunk
 from qoex.files.parquet.columns import NAME, copy_users, names_in, parquet_errors, user_columns
 from qoex.files.parquet.opening import open_market
+from qoex.kernels import BLOCK
 from qoex.model.market import (
     PAIR_FIELDS,
     PROVIDER_FIELDS,

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from qoex.errors import InvalidInputError
-from qoex.files.parquet.chunk import BLOCK, Chunk, ProviderTable
+from qoex.files.parquet.chunk import Chunk, ProviderTable
 from qoex.files.parquet.opening import FilePath
 from qoex.files.parquet.writer import MarketWriter
+from qoex.kernels import BLOCK
 from qoex.model import qoe
 from qoex.model.feasibility import FloorLoad, floor_terms, least_factor
 from qoex.model.market import PAIR_FIELDS, PROVIDER_FIELDS, USER_FIELDS, FloatArray, Market

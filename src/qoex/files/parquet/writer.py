@@ -9,10 +9,11 @@ from types import TracebackType
 import polars as pl
 
 from qoex.errors import InvalidInputError
-from qoex.files.parquet.chunk import BLOCK, Chunk, ProviderTable
+from qoex.files.parquet.chunk import Chunk, ProviderTable
 from qoex.files.parquet.columns import NAME, PROVIDERS_KEY, pair_column
 from qoex.files.parquet.new_directory import NewDirectory, write_file, write_parquet
 from qoex.files.parquet.opening import PROVIDERS_FILE, FilePath
+from qoex.kernels import BLOCK
 from qoex.model.market import PAIR_FIELDS, USER_FIELDS, Market, require_values
 
 # What a file of users holds unless it is told otherwise: the writer keeps that much in memory.

@@ -178,7 +178,6 @@ def test_the_image_has_a_python_that_the_package_takes() -> None:
 def test_the_image_starts_the_agent_as_nobody_in_particular() -> None:
     said = dict(dockerfile())
     assert said["USER"] == "qoex"
-    assert json.loads(said["ENTRYPOINT"]) == ["qoex"]
     assert qoex_command(*json.loads(said["CMD"]), "--print-config").exit_code == 0
     settings = {name: value for name, value in variables().items() if name.startswith(PREFIX)}
     chosen = load_settings(environment=settings)
@@ -186,6 +185,28 @@ def test_the_image_starts_the_agent_as_nobody_in_particular() -> None:
     assert int(said["EXPOSE"]) == chosen.port
     assert chosen.shutdown_grace_s < DOCKER_PATIENCE_S
     assert {name.removeprefix(PREFIX).lower() for name in settings} <= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_the_image_has_its_kernels_or_says_that_they_are_missing(
+    is_compiled: bool, tmp_path: Path
+) -> None:
+    order = [f"{word} {rest}" for word, rest in dockerfile()]
+    assert order.index("USER qoex") < order.index("RUN python -P -m qoex.equilibrium.warm_up")
+    for name, code in (("python", 0 if is_compiled else 3), ("qoex", 0)):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@"\nexit {code}\n', encoding="utf-8")
+        program.chmod(0o755)
+    done = subprocess.run(
+        [*json.loads(dict(dockerfile())["ENTRYPOINT"]), "serve", "a b"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    checked = "python -P -m qoex.equilibrium.warm_up --check\n"
+    assert done.stdout == checked + ("qoex serve a b\n" if is_compiled else "")
+    assert done.returncode == (0 if is_compiled else 3)
 
 
 class _Alive(BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ from commands import sampled
 from qoex import kernels
 from qoex.cli import running, terminal
 from qoex.cli.running import Method, choose_kernels, is_compiled, solve_by
+from qoex.equilibrium import warm_up
 from qoex.equilibrium.solver import solve
 from qoex.kernels.sweep import sweep
 
@@ -49,13 +50,15 @@ def test_only_a_large_market_is_worth_compiling_for(
     method: Method, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interpreted: list[bool] = []
+    beside: list[bool] = []
+    monkeypatch.setattr(warm_up, "warm_up_beside", lambda: beside.append(True))
     monkeypatch.setattr(kernels, "interpret", lambda: interpreted.append(True))
     monkeypatch.setattr(running, "is_compiled", lambda kernel: False)
     choose_kernels(sampled(2, 3), method)
-    assert interpreted == [True]
+    assert interpreted == beside == [True]
     assert capsys.readouterr() == ("", "")
     choose_kernels(sampled(4, 40), method)
-    assert interpreted == [True]
+    assert interpreted == beside == [True]
     assert capsys.readouterr() == ("", "compiling kernels, once per machine …\n")
     monkeypatch.setattr(running, "is_compiled", lambda kernel: True)
     choose_kernels(sampled(4, 40), method)

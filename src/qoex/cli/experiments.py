@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qoex.cli.running import is_compiled
+from qoex.cli.running import is_compiled, say_compiling
 from qoex.cli.terminal import INTERRUPTED, NO, busy, counting, notice, require_extra, show, width
 from qoex.errors import InvalidInputError
 from qoex.text.numbers import counted
@@ -183,5 +183,5 @@ def _kernels_are_compiled() -> bool:
 
     compiled = is_compiled(kernel)
     if not compiled:
-        notice("compiling kernels, once per machine …")
+        say_compiling()
     return compiled

@@ -16,8 +16,8 @@ from qoex.calibration import (
     read_observations,
     table_v_observations,
 )
-from qoex.cli.running import is_compiled
-from qoex.cli.terminal import busy, notice
+from qoex.cli.running import is_compiled, say_compiling
+from qoex.cli.terminal import busy
 from qoex.errors import InvalidInputError
 from qoex.files.arrays_json import arrays_from_market
 from qoex.text.numbers import percent
@@ -107,7 +107,7 @@ def _choose_kernels(observations: Observations) -> None:
     with busy("loading kernels"):
         from qoex.kernels.sweep import sweep
     if not is_compiled(sweep):
-        notice("compiling kernels, once per machine …")
+        say_compiling()
 
 
 def _held(field: str, option: str, separate: str) -> float:

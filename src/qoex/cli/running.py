@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from qoex import kernels
 from qoex.cli.terminal import busy, notice
+from qoex.kernels.keeping import compiling_is_told
 from qoex.model.market import Market
 
 if TYPE_CHECKING:
@@ -43,11 +44,15 @@ INTERPRETED_PAIRS = {
 def choose_kernels(market: Market, method: Method = Method.CAPACITY_PRICES) -> None:
     """Let kernels be interpreted for a small market, and say so if they have to be compiled.
 
-    A process that has loaded compiled kernels already goes on with them.
+    A process that has loaded compiled kernels already goes on with them. Where they are interpreted
+    and never were compiled, that is done meanwhile, for the market that will be larger.
     """
     if market.work.size <= INTERPRETED_PAIRS[method]:
         with contextlib.suppress(RuntimeError):
             kernels.interpret()
+            from qoex.equilibrium.warm_up import warm_up_beside
+
+            warm_up_beside()
         return
     load_kernels(method)
 
@@ -57,7 +62,13 @@ def load_kernels(method: Method = Method.CAPACITY_PRICES) -> None:
     with busy("loading kernels"):
         kernel = _main_kernel(method)
     if not is_compiled(kernel):
-        notice("compiling kernels, once per machine …")
+        say_compiling()
+
+
+def say_compiling() -> None:
+    """Say that kernels have to be compiled, in place of the kernels themselves."""
+    notice("compiling kernels, once per machine …")
+    compiling_is_told()
 
 
 def solve_by(method: Method, market: Market) -> Solution:
@@ -105,6 +116,8 @@ def is_compiled(kernel: Callable[..., Any]) -> bool:
     """Return whether numba's cache holds this kernel as its source is now."""
     if not hasattr(kernel, "py_func"):
         return True  # interpreted since earlier, so there is nothing to compile
+    if kernel.stats.cache_path is None:  # type: ignore[attr-defined]
+        return False  # there is no folder to keep it in
     code = kernel.py_func.__code__
     source = Path(code.co_filename)
     name = f"{source.stem}.{code.co_name}-{code.co_firstlineno}.*.nbi"

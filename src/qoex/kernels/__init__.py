@@ -1,6 +1,7 @@
 """Numeric kernels: plain functions over floats and arrays, compiled by numba.
 
-Compiled code is kept on disk, so only the very first call of a kernel on a machine compiles.
+Compiled code is kept on disk (:mod:`qoex.kernels.keeping`), so only the very first call of a kernel
+on a machine compiles; it gives the same bits then as later, when it is loaded.
 Loading numba costs over a second all the same, more than a small market takes to solve; a short
 process may therefore call :func:`interpret` before any kernel module is imported and run the same
 functions as ordinary Python. Inputs are trusted here: the callers validate.
@@ -38,9 +39,9 @@ def interpret() -> None:
     Raises:
         RuntimeError: a kernel module has been imported already.
     """
-    loaded = [name for name in sys.modules if name.startswith(f"{__name__}.")]
-    if loaded and not _state["interpreted"]:
-        raise RuntimeError(f"kernels are compiled already: {', '.join(sorted(loaded))}")
+    if f"{__name__}.compiling" in sys.modules and not _state["interpreted"]:
+        loaded = sorted(name for name in sys.modules if name.startswith(f"{__name__}."))
+        raise RuntimeError(f"kernels are compiled already: {', '.join(loaded)}")
     _state["interpreted"] = True
 
 
@@ -62,8 +63,7 @@ def vector_kernel(function: F) -> F:
 def _compiled(function: F, fastmath: bool | set[str]) -> F:
     if _state["interpreted"]:
         return function
-    from numba import njit
+    from qoex.kernels.compiling import compiled
 
-    # Without the lock of the interpreter, so that threads can share the users among them.
-    compiled: F = njit(cache=True, error_model="numpy", nogil=True, fastmath=fastmath)(function)
-    return compiled
+    kernel: F = compiled(function, fastmath)
+    return kernel

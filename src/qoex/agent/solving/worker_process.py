@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 READY = "ready"
 
-_USERS = 10_300  # of the market that is settled for practice: 2 providers make it a large one
-
 
 def main(arguments: list[str]) -> None:
     """Serve tasks until nobody is there to send any."""
@@ -41,7 +39,12 @@ def main(arguments: list[str]) -> None:
     from qoex.kernels.threads import use_threads
 
     use_threads(threads)
-    practise()
+    import qoex.agent.solving.decide  # noqa: F401  (with all that a task needs)
+    from qoex.equilibrium.warm_up import warm_up
+
+    # Even for markets that are quicker without: the bits must be those that a later replay gets,
+    # whatever size the market had when the process began.
+    warm_up()
     # Only now: until it is ready the agent waits for it.
     os.nice(niceness)
     try:
@@ -54,39 +57,6 @@ def main(arguments: list[str]) -> None:
             channel.send(answer(channel.receive()))
     except ChannelClosed:
         return
-
-
-def practise() -> None:
-    """Settle a small market by every way that a cycle may take, so that all kernels are loaded.
-
-    Kernels are compiled even for markets that are quicker without: the bits must be those that a
-    later replay gets, whatever size the market had when the process began.
-    """
-    import numpy as np
-
-    import qoex.agent.solving.decide  # noqa: F401  (with all that a task needs)
-    from qoex.certificate import certify
-    from qoex.equilibrium.solver import solve
-    from qoex.model.market import Market
-
-    shape = 2, _USERS
-    some = np.linspace(1.0, 2.0, 2 * _USERS).reshape(shape)
-    market = Market(
-        work=some,
-        traffic=some[::-1],
-        latency_budget=100.0 * some[:, ::-1],
-        compute_cost=[1.0, 1.1],
-        bandwidth_cost=[1.0, 1.1],
-        compute_capacity=[4000.0, 400.0],
-        bandwidth_capacity=[400.0, 4000.0],
-        profit_factor=100.0 * some[0],
-        reward_min=1e-3 * some[0],
-        reward_max=10.0 * some[0],
-    )
-    solution = solve(market)
-    certify(market, solution)
-    few = market.select(users=np.arange(3))
-    certify(few, solve(few, start=solve(few)))
 
 
 def answer(task: Task) -> Outcome:

@@ -24,7 +24,7 @@ from qoex.agent.logs import set_up_logs
 from qoex.agent.reports.entries import CycleResult
 from qoex.agent.settings import Settings
 from qoex.agent.solving import decide
-from qoex.agent.solving.task import Outcome, Task
+from qoex.agent.solving.task import CycleOutcome, Task
 from qoex.agent.solving.worker import Worker
 from qoex.agent.storage import Store
 
@@ -39,7 +39,7 @@ class _InThread(Worker):
     async def wait_ready(self, seconds: float) -> bool:
         return True
 
-    async def run(self, task: Task, seconds: float) -> Outcome:
+    async def run(self, task: Task, seconds: float) -> CycleOutcome:
         return await asyncio.to_thread(decide.decide, task)
 
     async def stop(self) -> None:

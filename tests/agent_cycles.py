@@ -17,10 +17,10 @@ from agent_state import PROVIDER, PROVIDER_BODY, USER, Clock, new_entry, user_bo
 from qoex.agent.cycle.engine import CycleSettings, Engine
 from qoex.agent.cycle.history import History
 from qoex.agent.reports.entries import EntryKind
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.agent.solving.decide import decide
 from qoex.agent.solving.snapshot import Snapshot
-from qoex.agent.solving.task import Outcome, Task
+from qoex.agent.solving.task import CycleOutcome, Task
 from qoex.agent.solving.worker import Worker
 from qoex.agent.state.intake import Intake
 from qoex.agent.state.registry import Registry
@@ -44,7 +44,7 @@ class LocalShards(Worker):
     async def wait_ready(self, seconds: float) -> bool:
         return True
 
-    async def run(self, task: Task, seconds: float) -> Outcome:
+    async def run(self, task: Task, seconds: float) -> CycleOutcome:
         self.tasks.append(task)
         return await asyncio.to_thread(decide, task)
 
@@ -128,7 +128,7 @@ def small_snapshot(users: int = 3, providers: int = 2, **changes: Any) -> Snapsh
     return log.registry.snapshot(log.now)
 
 
-def same_allocation(one: Allocation, other: Allocation) -> bool:
+def same_allocation(one: CertifiedAllocation, other: CertifiedAllocation) -> bool:
     """Whether two allocations are the same to the last bit."""
     for name, value in vars(one).items():
         there = getattr(other, name)

@@ -28,7 +28,8 @@ from qoex.agent.cycle.history import Decided
 from qoex.agent.dashboard import dashboard_routes
 from qoex.agent.http.views import node_view, short_numbers
 from qoex.agent.reports.entries import CycleRecord, CycleResult, NodeKind
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.reports.kept import Kept
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.agent.solving.explanations import explain_node
 from qoex.agent.solving.summary import allocation_numbers, cycle_summary, phase_durations
 
@@ -59,7 +60,7 @@ class FakeAgent:
         self.rng, self.spread = rng, spread
         self.loop: asyncio.AbstractEventLoop
         self.cycles: list[dict[str, Any]] = []
-        self.decisions: dict[int, tuple[qoex.Market, Allocation]] = {}
+        self.decisions: dict[int, tuple[qoex.Market, CertifiedAllocation]] = {}
         self.records: list[CycleRecord] = []
         self.in_force: int | None = None
         self.tokens: dict[str, dict[str, Any]] = {
@@ -84,7 +85,7 @@ class FakeAgent:
         solved = time.perf_counter()
         certificate = qoex.certify(market, solution)
         certified = time.perf_counter()
-        allocation = Allocation.of(market, solution, certificate)
+        allocation = CertifiedAllocation.of(market, solution, certificate)
         self.in_force = len(self.cycles) + 1
         self.decisions[self.in_force] = (market, allocation)
         durations = {
@@ -96,16 +97,15 @@ class FakeAgent:
             "total": 1e3 * (certified - started) + 3.0,
         }
         pairs = {"pairs": int(market.present.sum()), "left_out": 0}
-        self._publish(CycleResult.DECIDED, "", durations, pairs | allocation_numbers(allocation))
+        self._publish(None, durations, pairs | allocation_numbers(allocation))
 
     def keep(self, reason: str) -> None:
         """Run a cycle that keeps the last decision in force."""
-        self._publish(CycleResult.KEPT, reason, {"snapshot": 1.0, "total": 801.0}, {})
+        self._publish(Kept.told(reason), {"snapshot": 1.0, "total": 801.0}, {})
 
     def _publish(
         self,
-        result: CycleResult,
-        reason: str,
+        kept: Kept | None,
         durations: Mapping[str, float],
         numbers: Mapping[str, Any],
     ) -> None:
@@ -116,8 +116,8 @@ class FakeAgent:
             position=100 * number,
             snapshot_at=at - timedelta(milliseconds=durations["total"]),
             committed_at=at,
-            result=result,
-            reason=reason,
+            result=CycleResult.DECIDED if kept is None else CycleResult.KEPT,
+            kept=kept,
             in_force=self.in_force,
             start_cycle=None,
             membership=None,

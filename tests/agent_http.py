@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import httpx
+import jsonschema
 import structlog
+from pydantic import BaseModel
 
 from agent_cycles import LocalShards
 from agent_state import PROVIDER_BODY, USER_BODY, state_bytes, user_body
 from qoex.agent import service
 from qoex.agent.http.app import create_app
-from qoex.agent.http.parts import Parts
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.logs import set_up_logs
 from qoex.agent.settings import LogFormat, LogLevel, Settings
 from qoex.agent.tokens import Role, Token, new_token
@@ -28,6 +31,7 @@ __all__ = [
     "PROVIDER_BODY",
     "USER_BODY",
     "Agent",
+    "checked",
     "logging_to",
     "problem_of",
     "running",
@@ -49,7 +53,7 @@ _NODES = (
 class Agent:
     """An agent in this process, with tokens of an operator and of some nodes."""
 
-    parts: Parts
+    parts: AgentParts
     client: httpx.AsyncClient
     tokens: dict[str, Token]
     secrets: dict[str, str]
@@ -161,3 +165,10 @@ def problem_of(answer: httpx.Response) -> tuple[int, str]:
     prefix, slug = body["type"][:17], body["type"][17:]
     assert prefix == "urn:qoex:problem:"
     return answer.status_code, slug
+
+
+def checked(form: type[BaseModel], body: dict[str, Any]) -> dict[str, Any]:
+    """Require that an answer is what its description says, field for field."""
+    form.model_validate_json(json.dumps(body), strict=True)
+    jsonschema.validate(body, form.model_json_schema())
+    return body

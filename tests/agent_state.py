@@ -19,6 +19,7 @@ from qoex.agent.reports.entries import (
     NewEntry,
     NodeKind,
 )
+from qoex.agent.reports.kept import Cause
 from qoex.agent.reports.lines import FORMS
 from qoex.agent.state.checkpoint import Captured
 from qoex.agent.state.ledger import Ledger
@@ -52,7 +53,7 @@ def new_entry(
 ) -> NewEntry:
     """A report, brought to its form."""
     form = FORMS[owner[0], kind]
-    return NewEntry(owner[0], owner[1], kind, key, form.model_validate(body).body())
+    return NewEntry(owner[0], owner[1], kind, key, form.read(body))
 
 
 @dataclass
@@ -287,7 +288,7 @@ def cycle_record(number: int, position: int, in_force: int | None, at: datetime)
         snapshot_at=at,
         committed_at=at,
         result=CycleResult.DECIDED if own else CycleResult.KEPT,
-        reason="" if own else "deadline: it took too long",
+        kept=None if own else Cause.TOO_LATE.kept(seconds=30.0),
         in_force=in_force,
         start_cycle=None,
         membership="few" if own else None,

@@ -129,6 +129,7 @@ def entries(first: int, last: int) -> list[Entry]:
 def cycle(number: int, **changes: Any) -> CycleRecord:
     """Return a cycle that kept nothing, as nobody was there to serve."""
     from qoex.agent.reports.entries import CycleRecord, CycleResult
+    from qoex.agent.reports.kept import Cause
 
     values: dict[str, Any] = {
         "number": number,
@@ -136,14 +137,14 @@ def cycle(number: int, **changes: Any) -> CycleRecord:
         "snapshot_at": START + timedelta(seconds=number),
         "committed_at": START + timedelta(seconds=number, microseconds=123_457),
         "result": CycleResult.KEPT,
-        "reason": "empty: nobody to serve",
+        "kept": Cause.NO_USER.kept(),
         "in_force": None,
         "start_cycle": None,
         "membership": None,
         "payload": None,
         "digest": None,
         "dropped": (),
-        "summary": {"number": number},
+        "summary": {"ending": "empty", "number": number},
         "version": "0.1.0",
     }
     return CycleRecord(**{**values, **changes})

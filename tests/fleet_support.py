@@ -75,6 +75,7 @@ class FakeAgent:
             {
                 "number": number,
                 "result": "kept" if reason else "decided",
+                "ending": reason.partition(":")[0] or "decided",
                 "reason": reason,
                 "in_force": max(self._decisions, default=None),
                 "position": self._position,

@@ -11,18 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_cycles import same_allocation, small_snapshot
-from qoex.agent.solving.allocation import Allocation, ResourceUse, membership_digest
+from qoex.agent.solving.allocation import CertifiedAllocation, ResourceUse, membership_digest
 from qoex.agent.solving.decide import decide
 from qoex.agent.solving.task import Task
 from qoex.errors import InvalidInputError
 from qoex.game.solution import Regime
 
 
-def decided(users: int = 6, **changes: Any) -> Allocation:
+def decided(users: int = 6, **changes: Any) -> CertifiedAllocation:
     snapshot = small_snapshot(users, **changes)
     outcome = decide(Task(snapshot))
     assert outcome.payload is not None
-    return Allocation.decoded(outcome.payload, snapshot.provider_names, snapshot.user_names)
+    return CertifiedAllocation.decoded(
+        outcome.payload, snapshot.provider_names, snapshot.user_names
+    )
 
 
 def resource(rng: np.random.Generator, providers: int) -> ResourceUse:
@@ -31,7 +33,7 @@ def resource(rng: np.random.Generator, providers: int) -> ResourceUse:
     return ResourceUse(use, capacity, price, cost, regime)
 
 
-def arbitrary(seed: int, providers: int, users: int, share: float) -> Allocation:
+def arbitrary(seed: int, providers: int, users: int, share: float) -> CertifiedAllocation:
     """Numbers without meaning: some pairs present, budgets that repeat and others that do not."""
     rng = np.random.default_rng(seed)
     present = rng.uniform(0, 1, (providers, users)) < share
@@ -40,7 +42,7 @@ def arbitrary(seed: int, providers: int, users: int, share: float) -> Allocation
         return np.where(present, rng.standard_normal(present.shape), 0.0)
 
     budgets = np.where(present, rng.choice([100.0, 200.0, 0.1 + rng.uniform()], present.shape), 0.0)
-    return Allocation(
+    return CertifiedAllocation(
         provider_names=tuple(f"asp-{n}" for n in range(providers)),
         user_names=tuple(f"mu-{m}" for m in range(users)),
         present=present,
@@ -61,9 +63,9 @@ def arbitrary(seed: int, providers: int, users: int, share: float) -> Allocation
     )
 
 
-def again(allocation: Allocation) -> Allocation:
+def again(allocation: CertifiedAllocation) -> CertifiedAllocation:
     payload = allocation.encoded().payload
-    return Allocation.decoded(payload, allocation.provider_names, allocation.user_names)
+    return CertifiedAllocation.decoded(payload, allocation.provider_names, allocation.user_names)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 9), st.floats(0, 1))
@@ -174,16 +176,18 @@ def test_bytes_of_other_nodes_or_none_at_all_are_refused() -> None:
     allocation = arbitrary(7, 2, 3, 1.0)
     payload = allocation.encoded().payload
     with pytest.raises(InvalidInputError, match="not one of 2 users"):
-        Allocation.decoded(payload, allocation.provider_names, ("mu-0", "mu-1"))
+        CertifiedAllocation.decoded(payload, allocation.provider_names, ("mu-0", "mu-1"))
     with pytest.raises(InvalidInputError, match="not one of 3 providers"):
-        Allocation.decoded(payload, ("a", "b", "c"), allocation.user_names)
+        CertifiedAllocation.decoded(payload, ("a", "b", "c"), allocation.user_names)
     for damaged in (b"", b"nonsense", payload[:200], payload[:-30], b"\0" * 500):
         with pytest.raises(InvalidInputError, match="stored allocation cannot be read"):
-            Allocation.decoded(damaged, allocation.provider_names, allocation.user_names)
+            CertifiedAllocation.decoded(damaged, allocation.provider_names, allocation.user_names)
     flipped = bytearray(payload)
     flipped[len(payload) // 2] ^= 1
     with pytest.raises(InvalidInputError, match="stored allocation cannot be read"):
-        Allocation.decoded(bytes(flipped), allocation.provider_names, allocation.user_names)
+        CertifiedAllocation.decoded(
+            bytes(flipped), allocation.provider_names, allocation.user_names
+        )
 
 
 def test_bytes_of_another_format_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,4 +196,4 @@ def test_bytes_of_another_format_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     payload = allocation.encoded().payload
     monkeypatch.undo()
     with pytest.raises(InvalidInputError, match="has format 2; this version of qoex reads"):
-        Allocation.decoded(payload, allocation.provider_names, allocation.user_names)
+        CertifiedAllocation.decoded(payload, allocation.provider_names, allocation.user_names)

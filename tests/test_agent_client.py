@@ -6,21 +6,23 @@ import asyncio
 import itertools
 import json
 import logging
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any, assert_type
 
 import httpx
 import pytest
+from httpx_sse import EventSource
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qoex.client import AgentError, AsyncClient, Client, Fault, Line, Retries
 from qoex.client.calls import requests_of
-from qoex.client.following import EventReader
-from qoex.client.reports import ProviderReport
-from qoex.client.results import Receipt
+from qoex.client.following import Following, Stream
 from qoex.errors import InvalidInputError
+from qoex.wire.answers import ReceiptAnswer
+from qoex.wire.reports import ProviderReport
 
 AT_ONCE = Retries(attempts=4, first=0.0)
 RECEIPT = {"seq": 7, "received_at": "2031-05-01T10:00:00.25Z", "replayed": False, "new": 1}
@@ -85,7 +87,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 def test_a_report_carries_token_key_and_body() -> None:
     agent = Scripted(httpx.Response(200, json=RECEIPT))
     with agent.client() as client:
-        receipt = assert_type(client.put_provider("asp 1/ü", PROVIDER, key="k-1"), Receipt)
+        receipt = assert_type(client.put_provider("asp 1/ü", PROVIDER, key="k-1"), ReceiptAnswer)
     assert (receipt.seq, receipt.replayed) == (7, False)
     (request,) = agent.requests
     assert request.method == "PUT"
@@ -116,9 +118,9 @@ def test_both_clients_send_the_same(
     with agent.client() as client:
         first = getattr(client, name)(*given, **named, key="k")
 
-    async def again() -> Receipt:
+    async def again() -> ReceiptAnswer:
         async with agent.async_client() as client:
-            answer: Awaitable[Receipt] = getattr(client, name)(*given, **named, key="k")
+            answer: Awaitable[ReceiptAnswer] = getattr(client, name)(*given, **named, key="k")
             return await answer
 
     assert run(again()) == first
@@ -412,6 +414,13 @@ def test_numbers_that_json_has_not_are_refused_before_anything_is_sent() -> None
 # Events
 
 
+EVENTS = {"content-type": "text/event-stream"}
+
+
+def events_of(content: bytes) -> httpx.Response:
+    return httpx.Response(200, headers=EVENTS, content=content)
+
+
 def event(number: int) -> bytes:
     data = json.dumps(CYCLE | {"number": number})
     return f"id: {number}\nevent: cycle\ndata: {data}\n\n".encode()
@@ -419,10 +428,10 @@ def event(number: int) -> bytes:
 
 def test_events_go_on_where_a_connection_ended() -> None:
     agent = Scripted(
-        httpx.Response(200, content=b": heartbeat\n\n" + event(4) + b"id: 5\nevent: cy"),
+        events_of(b": heartbeat\n\n" + event(4) + b"id: 5\nevent: cy"),
         httpx.ConnectError("refused"),
         problem("stopping", 503),
-        httpx.Response(200, content=b"event: note\ndata: {}\n\n" + event(5) + event(6)),
+        events_of(b"event: note\ndata: {}\n\n" + event(5) + event(6)),
     )
     with agent.client() as client:
         events = client.events()
@@ -435,7 +444,7 @@ def test_events_go_on_where_a_connection_ended() -> None:
 
 
 def test_events_of_asyncio() -> None:
-    agent = Scripted(httpx.Response(200, content=event(4)), httpx.Response(200, content=event(5)))
+    agent = Scripted(events_of(event(4)), events_of(event(5)))
 
     async def collect() -> list[int]:
         async with agent.async_client() as client:
@@ -450,7 +459,7 @@ def test_events_of_asyncio() -> None:
 
 def test_events_of_a_node() -> None:
     decision = b'id: 2\nevent: cycle\ndata: {"cycle": 2,\ndata: "utility": 1.5}\n\n'
-    agent = Scripted(httpx.Response(200, content=decision), httpx.Response(200, content=decision))
+    agent = Scripted(events_of(decision), events_of(decision))
     with agent.client() as client:
         assert next(client.user_events("u")).utility == 1.5
         assert next(client.provider_events("p", after=1)).cycle == 2
@@ -464,7 +473,7 @@ def test_events_end_where_it_is_useless_to_ask_again() -> None:
 
 
 def test_events_give_up_on_an_agent_that_is_gone() -> None:
-    agent = Scripted(*[httpx.Response(200, content=b"")] * 10)
+    agent = Scripted(*[events_of(b"")] * 10)
     with agent.client() as client, pytest.raises(AgentError) as caught:
         next(client.events())
     assert caught.value.slug == "unreachable"
@@ -472,7 +481,7 @@ def test_events_give_up_on_an_agent_that_is_gone() -> None:
 
 
 def test_an_event_that_no_agent_sends() -> None:
-    agent = Scripted(httpx.Response(200, content=b"event: cycle\ndata: 1\n\n"))
+    agent = Scripted(events_of(b"event: cycle\ndata: 1\n\n"))
     with agent.client() as client, pytest.raises(AgentError) as caught:
         next(client.events())
     assert caught.value.slug == "unreadable"
@@ -481,18 +490,25 @@ def test_an_event_that_no_agent_sends() -> None:
 @given(st.lists(st.integers(0, 120)), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_events_may_be_cut_anywhere(cuts: list[int], end: str) -> None:
     text = (
-        ": hi|id: 1|event: cycle|data: a\u2028b|data: c||data:d||id: 2|retry: 1500||id: 3|data: e|"
+        ": hi|id: 1|event: cycle|data: a\u2028b|data: c||data:d||id: 2|retry: 1500||"
+        "event: cycle||id: 3|event: cycle|data: e|"
     )
     content = text.replace("|", end).encode()
     places = sorted({min(cut, len(content)) for cut in cuts} | {0, len(content)})
-    reader = EventReader()
-    events = [
-        (item.kind, item.data.decode())
-        for start, stop in itertools.pairwise(places)
-        for item in reader.feed(content[start:stop])
-    ]
-    assert events == [("cycle", "a\u2028b\nc"), ("message", "d")]
-    assert (reader.last_id, reader.pause) == ("2", 1.5)
+    parts = (content[start:stop] for start, stop in itertools.pairwise(places))
+    following = Following(Stream("/x", bytes.decode, None), "", AT_ONCE, random.Random(1))
+    response = httpx.Response(200, headers=EVENTS, content=parts)
+    said = [item for event in EventSource(response).iter_sse() for item in following.take(event)]
+    assert said == ["a\u2028b\nc"]
+    assert following.call().headers["last-event-id"] == "2"
+    assert following.ended() == 1.5
+
+
+def test_a_page_is_no_stream_of_events() -> None:
+    agent = Scripted(*[httpx.Response(200, html="<p>Hello</p>")] * 10)
+    with agent.client() as client, pytest.raises(AgentError, match="text/html") as caught:
+        next(client.events())
+    assert caught.value.slug == "unreachable"
 
 
 # Where the agent is, and who asks

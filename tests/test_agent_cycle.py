@@ -14,11 +14,11 @@ from agent_cycles import LEAVE, PATCH, Agent, LocalShards, running
 from agent_state import PROVIDER, USER, Clock
 from agent_support import anyio_backend  # noqa: F401
 from qoex.agent.cycle.engine import CycleSettings
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import CycleResult
+from qoex.agent.reports.kept import CycleEnding
 from qoex.agent.solving import decide as decide_module
-from qoex.agent.solving.recording import verdict_of
-from qoex.agent.solving.task import AdmitBy, Outcome, Task, Verdict
+from qoex.agent.solving.task import AdmissionObjective, CycleOutcome, Task
 from qoex.agent.solving.worker import Worker
 from qoex.equilibrium.solver import solve
 from qoex.game.solution import Solution, Status
@@ -30,7 +30,7 @@ LONG = 120.0
 PHASES = {"snapshot", "admit", "solve", "certify", "commit", "total"}
 # Of three users, such a provider can serve two.
 CROWDED = {"compute_capacity": 0.5, "bandwidth_capacity": 0.5}
-ON_DEMAND = CycleSettings(cycle_s=None, admit_by=AdmitBy.NONE)
+ON_DEMAND = CycleSettings(cycle_s=None, admit_by=AdmissionObjective.NONE)
 
 
 @pytest.fixture
@@ -145,12 +145,12 @@ async def test_nodes_that_are_due_are_not_in_the_market(path: Path) -> None:
         assert agent.engine.latest.decided.allocation.user_names == ("mu-1",)
 
 
-async def keeps(agent: Agent, verdict: Verdict, in_force: int | None = 1) -> str:
+async def keeps(agent: Agent, ending: CycleEnding, in_force: int | None = 1) -> str:
     """Run a cycle that keeps what is in force; return its reason."""
     before = agent.engine.latest
     record = await agent.engine.run_cycle()
     assert record.result is CycleResult.KEPT
-    assert verdict_of(record) is verdict
+    assert record.ending is ending
     assert record.in_force == in_force
     assert (record.payload, record.digest, record.membership) == (None, None, None)
     assert record.start_cycle is None
@@ -163,26 +163,27 @@ async def keeps(agent: Agent, verdict: Verdict, in_force: int | None = 1) -> str
     assert latest.record == record
     assert latest.decided is (None if before is None else before.decided)
     assert await agent.store.cycle(record.number) is not None
-    assert agent.engine.counts.kept[verdict] >= 1
-    return record.reason.partition(": ")[2]
+    assert agent.engine.counts.kept[ending] >= 1
+    assert record.kept is not None
+    return record.kept.sentence
 
 
 async def test_a_market_without_pairs_keeps_the_last_decision(path: Path) -> None:
     async with running(path) as agent:
-        assert await keeps(agent, Verdict.EMPTY, None) == "no provider is active"
+        assert await keeps(agent, CycleEnding.EMPTY, None) == "no provider is active"
         await agent.providers("asp-0", "asp-1")
-        assert await keeps(agent, Verdict.EMPTY, None) == "no user is active"
+        assert await keeps(agent, CycleEnding.EMPTY, None) == "no user is active"
         await agent.users(["mu-0"], "asp-0", "asp-1")
         await agent.engine.run_cycle()
         await agent.send((USER, "mu-0", LEAVE, {}))
-        await keeps(agent, Verdict.EMPTY, 3)
+        await keeps(agent, CycleEnding.EMPTY, 3)
 
 
 async def test_an_infeasible_market_keeps_the_last_decision(path: Path) -> None:
     async with running(path, settings=ON_DEMAND) as agent:
         await served(agent)
         await agent.providers("asp-1", **CROWDED)
-        reason = await keeps(agent, Verdict.INFEASIBLE)
+        reason = await keeps(agent, CycleEnding.INFEASIBLE)
         assert "asp-1 is short of" in reason
         await agent.providers("asp-1")
         record = await agent.engine.run_cycle()
@@ -190,7 +191,7 @@ async def test_an_infeasible_market_keeps_the_last_decision(path: Path) -> None:
 
 
 async def test_admission_turns_demands_away_up_to_a_limit(path: Path) -> None:
-    settings = CycleSettings(cycle_s=None, admit_by=AdmitBy.COUNT, admission_most=0.2)
+    settings = CycleSettings(cycle_s=None, admit_by=AdmissionObjective.COUNT, admission_most=0.2)
     async with running(path, settings=settings) as agent:
         await served(agent)
         await agent.providers("asp-1", **CROWDED)
@@ -200,7 +201,7 @@ async def test_admission_turns_demands_away_up_to_a_limit(path: Path) -> None:
         assert record.dropped[0][0] == "asp-1"
         assert record.summary["dropped"] == 1
         await agent.providers("asp-0", **CROWDED)
-        assert "33.3% of the demands" in await keeps(agent, Verdict.INFEASIBLE, 2)
+        assert "33.3% of the demands" in await keeps(agent, CycleEnding.INFEASIBLE, 2)
 
 
 async def test_what_is_not_solved_or_not_certified_keeps_the_last_decision(
@@ -217,9 +218,9 @@ async def test_what_is_not_solved_or_not_certified_keeps_the_last_decision(
         await served(agent)
         await agent.providers("asp-0", compute_capacity=1.0)
         monkeypatch.setattr(decide_module, "solve", impatient)
-        await keeps(agent, Verdict.NOT_SOLVED)
+        await keeps(agent, CycleEnding.NOT_SOLVED)
         monkeypatch.setattr(decide_module, "solve", careless)
-        await keeps(agent, Verdict.NOT_CERTIFIED)
+        await keeps(agent, CycleEnding.NOT_CERTIFIED)
         monkeypatch.undo()
         record = await agent.engine.run_cycle()
         assert record.in_force == 4
@@ -233,17 +234,17 @@ async def test_a_deadline_and_a_dead_process_keep_the_last_decision(path: Path) 
         assert worker.is_ready
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGSTOP)
-        asking = asyncio.ensure_future(keeps(agent, Verdict.WORKER_FAILED))
+        asking = asyncio.ensure_future(keeps(agent, CycleEnding.WORKER_FAILED))
         await asyncio.sleep(0.2)
         os.kill(worker.pid, signal.SIGKILL)
         assert await asking == "the process that solves was ended by signal 9"
         assert await worker.wait_ready(LONG)
         os.kill(worker.pid, signal.SIGSTOP)
         agent.engine.settings = replace(settings, deadline_s=0.3)
-        assert "no decision was found within 0.3 s" in await keeps(agent, Verdict.DEADLINE)
+        assert "no decision was found within 0.3 s" in await keeps(agent, CycleEnding.DEADLINE)
         # The next process is held up while it starts.
         os.kill(worker.pid, signal.SIGSTOP)
-        assert "not ready within 0.3 s" in await keeps(agent, Verdict.WORKER_STARTING)
+        assert "not ready within 0.3 s" in await keeps(agent, CycleEnding.WORKER_STARTING)
         os.kill(worker.pid, signal.SIGCONT)
         agent.engine.settings = settings
         record = await agent.engine.run_cycle()
@@ -256,10 +257,10 @@ async def test_a_kept_cycle_still_charges_those_who_are_there(path: Path) -> Non
         first = agent.intake.ledger.total()
         assert first > 0
         await agent.providers("asp-1", **CROWDED)
-        await keeps(agent, Verdict.INFEASIBLE)
+        await keeps(agent, CycleEnding.INFEASIBLE)
         assert agent.intake.ledger.total() == 2 * first
         await agent.send((PROVIDER, "asp-0", LEAVE, {}), (PROVIDER, "asp-1", LEAVE, {}))
-        await keeps(agent, Verdict.EMPTY)
+        await keeps(agent, CycleEnding.EMPTY)
         assert agent.intake.ledger.total() == 2 * first
 
 
@@ -267,7 +268,7 @@ async def test_after_a_restart_the_decision_is_still_in_force(path: Path) -> Non
     async with running(path) as agent:
         await served(agent)
         await agent.send(*((USER, f"mu-{m}", LEAVE, {}) for m in range(3)))
-        await keeps(agent, Verdict.EMPTY)
+        await keeps(agent, CycleEnding.EMPTY)
         before = agent.engine.latest
     worker = LocalShards()
     async with running(path, worker) as agent:
@@ -295,7 +296,7 @@ async def test_whoever_asks_during_a_cycle_gets_the_next_one(path: Path) -> None
     held = asyncio.Event()
 
     class Held(LocalShards):
-        async def run(self, task: Task, seconds: float) -> Outcome:
+        async def run(self, task: Task, seconds: float) -> CycleOutcome:
             await held.wait()
             return await super().run(task, seconds)
 
@@ -327,7 +328,7 @@ async def test_a_cycle_that_cannot_be_stored_changes_nothing(
         monkeypatch.setattr(agent.store, "commit_cycle", full)
         with pytest.raises(Refused) as refused:
             await agent.engine.run_cycle()
-        assert refused.value.problem is Problem.STORAGE_FAILED
+        assert refused.value.problem is ProblemKind.STORAGE_FAILED
         assert agent.engine.latest is before
         assert agent.engine.counts.failed == 1
         monkeypatch.undo()
@@ -350,7 +351,7 @@ async def test_when_it_stops_a_cycle_under_way_is_given_up(path: Path) -> None:
         await agent.engine.stop()
         with pytest.raises(Refused) as refused:
             await asking
-        assert refused.value.problem is Problem.STOPPING
+        assert refused.value.problem is ProblemKind.STOPPING
         assert [item async for item in subscription] == []
         with pytest.raises(Refused):
             await agent.engine.run_cycle()

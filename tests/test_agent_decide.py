@@ -12,21 +12,24 @@ from hypothesis import strategies as st
 
 from agent_cycles import small_snapshot
 from agent_state import Log
+from qoex.agent.reports.kept import CycleEnding
 from qoex.agent.solving import decide as decide_module
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.agent.solving.decide import decide
 from qoex.agent.solving.snapshot import Snapshot
-from qoex.agent.solving.task import Admission, AdmitBy, Outcome, Start, Task, Verdict
+from qoex.agent.solving.task import AdmissionObjective, AdmissionRule, CycleOutcome, Start, Task
 from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
 from qoex.game.solution import Solution, Status
 from qoex.model.market import Market
 
 
-def allocation_of(snapshot: Snapshot, outcome: Outcome) -> Allocation:
-    assert outcome.verdict is Verdict.DECIDED, outcome.reason
+def allocation_of(snapshot: Snapshot, outcome: CycleOutcome) -> CertifiedAllocation:
+    assert outcome.ending is CycleEnding.DECIDED, outcome.kept
     assert outcome.payload is not None
-    return Allocation.decoded(outcome.payload, snapshot.provider_names, snapshot.user_names)
+    return CertifiedAllocation.decoded(
+        outcome.payload, snapshot.provider_names, snapshot.user_names
+    )
 
 
 def start_of(snapshot: Snapshot) -> Start:
@@ -39,7 +42,7 @@ def test_a_decision_comes_with_its_numbers() -> None:
     snapshot = small_snapshot(6, compute_capacity=3.0)
     outcome = decide(Task(snapshot))
     allocation = allocation_of(snapshot, outcome)
-    assert outcome.reason == ""
+    assert outcome.kept is None
     assert outcome.dropped == ()
     assert not outcome.warm
     assert set(outcome.timings) == {"market", "admit", "solve", "certify", "encode"}
@@ -108,7 +111,7 @@ def test_a_start_with_a_provider_who_left_is_used() -> None:
     snapshot = small_snapshot(6, providers=2, compute_capacity=3.0)
     outcome = decide(Task(snapshot, start_of(small_snapshot(6, providers=3))))
     assert outcome.warm
-    assert outcome.verdict is Verdict.DECIDED
+    assert outcome.ending is CycleEnding.DECIDED
 
 
 @pytest.mark.parametrize("broken", ["not solved", "no equilibrium"])
@@ -128,7 +131,7 @@ def test_a_warm_start_that_fails_is_followed_by_a_cold_one(
 
     monkeypatch.setattr(decide_module, "solve", failing)
     outcome = decide(Task(snapshot, start))
-    assert outcome.verdict is Verdict.DECIDED
+    assert outcome.ending is CycleEnding.DECIDED
     assert not outcome.warm
     assert outcome.payload == decide(Task(snapshot)).payload
 
@@ -139,8 +142,8 @@ def test_what_is_not_solved_is_no_decision(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(decide_module, "solve", impatient)
     outcome = decide(Task(small_snapshot(6, compute_capacity=3.0)))
-    assert outcome.verdict is Verdict.NOT_SOLVED
-    assert outcome.reason == Status.STEP_LIMIT.sentence
+    assert outcome.ending is CycleEnding.NOT_SOLVED
+    assert outcome.sentence == Status.STEP_LIMIT.sentence
     assert outcome.payload is None
     assert outcome.digest is None
     assert outcome.summary["pairs"] == 12
@@ -153,9 +156,9 @@ def test_what_the_certificate_refuses_is_no_decision(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(decide_module, "solve", careless)
     outcome = decide(Task(small_snapshot(6, compute_capacity=3.0)))
-    assert outcome.verdict is Verdict.NOT_CERTIFIED
+    assert outcome.ending is CycleEnding.NOT_CERTIFIED
     assert outcome.payload is None
-    assert outcome.reason
+    assert outcome.sentence
 
 
 @pytest.mark.parametrize(
@@ -174,8 +177,8 @@ def test_a_market_without_pairs_is_empty(nodes: dict[str, Any], reason: str) -> 
     for m in range(nodes["users"]):
         log.user(f"mu-{m}", *([] if "demands" in nodes else ["asp-0"]))
     outcome = decide(Task(log.registry.snapshot(log.now)))
-    assert outcome.verdict is Verdict.EMPTY
-    assert reason in outcome.reason
+    assert outcome.ending is CycleEnding.EMPTY
+    assert reason in outcome.sentence
 
 
 def test_nodes_without_a_pair_stand_beside_the_market() -> None:
@@ -199,15 +202,15 @@ CROWDED: dict[str, Any] = {"compute_capacity": 0.5, "bandwidth_capacity": 0.5}
 
 def test_demands_beyond_the_capacities_are_infeasible() -> None:
     outcome = decide(Task(small_snapshot(3, **CROWDED)))
-    assert outcome.verdict is Verdict.INFEASIBLE
-    assert "asp-0 is short of" in outcome.reason
+    assert outcome.ending is CycleEnding.INFEASIBLE
+    assert "asp-0 is short of" in outcome.sentence
     assert outcome.payload is None
 
 
-@pytest.mark.parametrize("by", [AdmitBy.COUNT, AdmitBy.VALUE])
-def test_admission_turns_away_what_cannot_be_served(by: AdmitBy) -> None:
+@pytest.mark.parametrize("by", [AdmissionObjective.COUNT, AdmissionObjective.VALUE])
+def test_admission_turns_away_what_cannot_be_served(by: AdmissionObjective) -> None:
     snapshot = small_snapshot(3, **CROWDED)
-    outcome = decide(Task(snapshot, admission=Admission(by=by)))
+    outcome = decide(Task(snapshot, admission=AdmissionRule(by=by)))
     allocation = allocation_of(snapshot, outcome)
     assert len(outcome.dropped) == 2
     for provider, user in outcome.dropped:
@@ -219,27 +222,27 @@ def test_admission_turns_away_what_cannot_be_served(by: AdmitBy) -> None:
 
 def test_admission_stops_where_too_much_would_be_turned_away() -> None:
     snapshot = small_snapshot(3, **CROWDED)
-    enough = Admission(by=AdmitBy.COUNT, most=2 / 6)
-    assert decide(Task(snapshot, admission=enough)).verdict is Verdict.DECIDED
+    enough = AdmissionRule(by=AdmissionObjective.COUNT, most=2 / 6)
+    assert decide(Task(snapshot, admission=enough)).ending is CycleEnding.DECIDED
     outcome = decide(Task(snapshot, admission=replace(enough, most=0.3)))
-    assert outcome.verdict is Verdict.INFEASIBLE
-    assert "33.3% of the demands would have to be turned away; 30% may be" in outcome.reason
+    assert outcome.ending is CycleEnding.INFEASIBLE
+    assert "33.3% of the demands would have to be turned away; 30% may be" in outcome.sentence
     assert outcome.dropped == ()
 
 
 def test_what_serves_nobody_at_all_is_infeasible() -> None:
     tiny: dict[str, Any] = {"compute_capacity": 1e-3, "bandwidth_capacity": 1e-3}
-    generous = Admission(by=AdmitBy.COUNT, most=1.0)
+    generous = AdmissionRule(by=AdmissionObjective.COUNT, most=1.0)
     outcome = decide(Task(small_snapshot(3, **tiny), admission=generous))
-    assert outcome.verdict is Verdict.INFEASIBLE
-    assert outcome.reason == "the capacities serve none of the demands"
+    assert outcome.ending is CycleEnding.INFEASIBLE
+    assert outcome.sentence == "the capacities serve none of the demands"
 
 
 def test_demands_that_a_record_names_are_turned_away_without_a_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     snapshot = small_snapshot(3, **CROWDED)
-    searched = decide(Task(snapshot, admission=Admission(by=AdmitBy.VALUE)))
+    searched = decide(Task(snapshot, admission=AdmissionRule(by=AdmissionObjective.VALUE)))
     monkeypatch.setattr(decide_module, "turned_away", None)
     again = decide(Task(snapshot, dropped=searched.dropped))
     assert again.payload == searched.payload
@@ -250,6 +253,6 @@ def test_demands_that_a_record_names_are_turned_away_without_a_search(
 
 def test_where_everything_fits_nothing_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qoex.agent.solving.turning_away.admit", None)
-    outcome = decide(Task(small_snapshot(3), admission=Admission(by=AdmitBy.VALUE)))
-    assert outcome.verdict is Verdict.DECIDED
+    outcome = decide(Task(small_snapshot(3), admission=AdmissionRule(by=AdmissionObjective.VALUE)))
+    assert outcome.ending is CycleEnding.DECIDED
     assert outcome.dropped == ()

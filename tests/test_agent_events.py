@@ -14,11 +14,11 @@ from typing import Any
 import anyio
 import pytest
 
-from agent_http import Agent, problem_of, running, user_body
+from agent_http import Agent, checked, problem_of, running, user_body
 from qoex.agent.http import events
-from qoex.agent.http.answers import CycleAnswer, ProviderDecisionAnswer, UserDecisionAnswer
 from qoex.agent.http.app import create_app
 from qoex.agent.http.routes import events as event_routes
+from qoex.wire.answers import CycleAnswer, ProviderDecisionAnswer, UserDecisionAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -139,7 +139,7 @@ async def test_cycles_come_as_they_end(agent: Agent) -> None:
         assert reader.numbers() == [2, 3]  # only what came since
         for event in reader.events():
             assert event.name == "cycle"
-            CycleAnswer.model_validate_json(json.dumps(event.data), strict=True)
+            checked(CycleAnswer, event.data)
 
 
 async def test_what_was_missed_comes_first(agent: Agent) -> None:
@@ -174,7 +174,7 @@ async def test_nodes_hear_what_cycles_mean_to_them(agent: Agent) -> None:
         await cycles(agent, 1)
         await reader.until(lambda: len(reader.events()) == 2)
         first, second = (event.data for event in reader.events())
-        UserDecisionAnswer.model_validate_json(json.dumps(first), strict=True)
+        checked(UserDecisionAnswer, first)
         assert (first["cycle"], second["cycle"]) == (1, 2)
         assert first["services"] != second["services"]
         path = "/v1/users/mu-1/decision"
@@ -182,7 +182,7 @@ async def test_nodes_hear_what_cycles_mean_to_them(agent: Agent) -> None:
     async with reading(agent, "/v1/providers/asp-1/events", "asp-1", last=1) as reader:
         await reader.until(lambda: len(reader.events()) == 1)
         told = reader.events()[0].data
-        ProviderDecisionAnswer.model_validate_json(json.dumps(told), strict=True)
+        checked(ProviderDecisionAnswer, told)
         path = "/v1/providers/asp-1/decision"
         assert told == (await agent.ask("GET", path, "asp-1")).json()
 
@@ -249,7 +249,7 @@ async def test_a_reader_that_takes_nothing_is_gone(
 
 async def test_streams_end_with_the_agent(agent: Agent) -> None:
     async with reading(agent, "/v1/events") as reader:
-        agent.parts.lifecycle.stop()
+        agent.parts.lifecycle.stopping = True
         agent.parts.engine.publisher.end()
         await reader.until(lambda: reader.ended)
 

@@ -11,7 +11,7 @@ from agent_cycles import LEAVE, PATCH, Agent, running, same_allocation
 from agent_state import PROVIDER, USER, Clock, state_bytes
 from agent_support import anyio_backend, run_sql  # noqa: F401
 from qoex.agent.cycle.history import KEPT_AT_HAND, History
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import CycleResult
 from qoex.agent.state.recovery import DamagedLogError
 from qoex.agent.state.registry import Registry
@@ -129,7 +129,7 @@ async def test_what_is_not_there_is_not_found(path: Path) -> None:
         ):
             with pytest.raises(Refused) as refused:
                 await asked
-            assert refused.value.problem is Problem.NOT_FOUND
+            assert refused.value.problem is ProblemKind.NOT_FOUND
             assert refused.value.detail == sentence
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agent_http import PROVIDER_BODY, Agent, problem_of, running, user_body
-from qoex.agent.http import answers, views
+from agent_http import PROVIDER_BODY, Agent, checked, problem_of, running, user_body
+from qoex.agent.http import views
+from qoex.wire import answers
 
 pytestmark = pytest.mark.anyio
 
@@ -28,12 +29,6 @@ async def cycle(agent: Agent) -> dict[str, Any]:
     answer = await agent.ask("POST", "/v1/cycles")
     assert answer.status_code == 200, answer.text
     return checked(answers.CycleAnswer, answer.json())
-
-
-def checked(form: type[BaseModel], body: dict[str, Any]) -> dict[str, Any]:
-    """Require that an answer is what its description says, field for field."""
-    form.model_validate_json(json.dumps(body), strict=True)
-    return body
 
 
 async def get(agent: Agent, path: str, form: type[BaseModel], who: str = "operator") -> Any:
@@ -249,7 +244,7 @@ async def test_readiness(agent: Agent) -> None:
     assert broken.status_code == 503
     assert "database" in broken.json()["reasons"][0]
     agent.parts.intake.healthy = True
-    agent.parts.lifecycle.stop()
+    agent.parts.lifecycle.stopping = True
     assert (await agent.ask("GET", "/readyz", None)).status_code == 503
     assert (await agent.ask("GET", "/healthz", None)).status_code == 200
     refused = await agent.report("PATCH", "/v1/users/mu-1", {})

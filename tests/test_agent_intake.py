@@ -31,10 +31,10 @@ from agent_state import (
     state_bytes,
     user_body,
 )
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import CycleRecord, EntryKind, NewEntry, Receipt
 from qoex.agent.state import intake as intake_module
-from qoex.agent.state import recovery
+from qoex.agent.state import recovery, transactions
 from qoex.agent.state.intake import Intake
 from qoex.agent.state.ledger import Ledger
 from qoex.agent.state.recovery import DamagedLogError, recover, recover_registry
@@ -137,10 +137,10 @@ async def test_a_key_counts_once() -> None:
         again = await agent.put_user("mu-0")
         assert again == Receipt(1, START, replayed=True)
         error = await refusal(agent.put_user("mu-0", reward_max=6.0))
-        assert error.problem is Problem.KEY_REUSED
+        assert error.problem is ProblemKind.KEY_REUSED
         assert "'k'" in error.detail
         leave = NewEntry(USER, "mu-0", LEAVE, "k", {})
-        assert (await refusal(agent.intake.submit([leave]))).problem is Problem.KEY_REUSED
+        assert (await refusal(agent.intake.submit([leave]))).problem is ProblemKind.KEY_REUSED
         assert agent.live() == before
         # Keys of another node are other keys.
         assert (await agent.put_user("mu-1")).seq == 2
@@ -157,7 +157,7 @@ async def test_a_key_counts_once_within_a_transaction() -> None:
         assert found[0] == [Receipt(1, START, replayed=False)]
         assert found[1] == [Receipt(1, START, replayed=True)]
         assert isinstance(found[2], Refused)
-        assert found[2].problem is Problem.KEY_REUSED
+        assert found[2].problem is ProblemKind.KEY_REUSED
         assert agent.store.appended == [1]
         receipts = await agent.intake.submit([put_user("mu-1", "a"), put_user("mu-1", "a"), one])
         assert [(r.seq, r.replayed) for r in receipts] == [(2, False), (2, True), (1, True)]
@@ -179,7 +179,7 @@ async def test_a_request_is_taken_as_a_whole_or_not_at_all() -> None:
         entries = [put_provider("asp-0", "a"), put_user("mu-1", "b", "asp-0")]
         bad = put_user("mu-2", "c", "asp-1")
         error = await refusal(agent.intake.submit([*entries, bad]))
-        assert error.problem is Problem.UNKNOWN_NODE
+        assert error.problem is ProblemKind.UNKNOWN_NODE
         assert error.detail.startswith("line 3: ")
         assert [fault.where for fault in error.faults] == ["line 3: demands.asp-1"]
         assert agent.live() == before
@@ -221,7 +221,7 @@ async def test_keys_of_the_agent_are_its_own() -> None:
             NewEntry(USER, "mu-0", EntryKind.EXPIRE, "k", {}),
         ):
             error = await refusal(agent.intake.submit([entry]))
-            assert error.problem is Problem.INVALID_REPORT
+            assert error.problem is ProblemKind.INVALID_REPORT
         assert agent.store.log == []
 
 
@@ -260,7 +260,7 @@ async def test_a_failed_transaction_refuses_all_that_waits(late: bool, caplog: A
             found = await asyncio.gather(*waiting, return_exceptions=True)
         for error in found:
             assert isinstance(error, Refused)
-            assert error.problem is Problem.STORAGE_FAILED
+            assert error.problem is ProblemKind.STORAGE_FAILED
             assert error.retry_after
         await agent.healed()
         assert agent.live() == await agent.stored()
@@ -283,7 +283,7 @@ async def test_nothing_is_taken_until_what_is_stored_was_read_back(
             assert not agent.intake.healthy
             tries = (agent.put_user("mu-2"), agent.intake.snapshot(), agent.cycle())
             for waited in tries:
-                assert (await refusal(waited)).problem is Problem.STORAGE_FAILED
+                assert (await refusal(waited)).problem is ProblemKind.STORAGE_FAILED
             await agent.healed()
         assert agent.store.fail == []
         await agent.put_user("mu-1")
@@ -294,7 +294,7 @@ async def test_nothing_is_taken_until_what_is_stored_was_read_back(
 async def test_new_and_repeated_and_refused_reports_together_are_answered_one_by_one(
     few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake_module, "_FEW", few)
+    monkeypatch.setattr(transactions, "_FEW", few)
     async with running() as agent:
         await agent.put_user("mu-0")
         left = new_entry((USER, "mu-0"), LEAVE, {}, "left")
@@ -315,9 +315,9 @@ async def test_new_and_repeated_and_refused_reports_together_are_answered_one_by
         assert isinstance(answers[2], Receipt)
         assert [answers[2].seq, answers[2].replayed] == [1, True]
         assert isinstance(answers[3], Refused)
-        assert answers[3].problem is Problem.NOT_FOUND
+        assert answers[3].problem is ProblemKind.NOT_FOUND
         assert isinstance(answers[4], Refused)
-        assert answers[4].problem is Problem.KEY_REUSED
+        assert answers[4].problem is ProblemKind.KEY_REUSED
         assert not any(item.replayed for item in (answers[1], answers[5]))  # type: ignore[union-attr]
         assert agent.intake.healthy
         assert agent.live() == await agent.stored()
@@ -329,7 +329,7 @@ async def test_keys_that_cannot_be_looked_up_change_nothing(caplog: Any) -> None
         before = agent.live()
         with caplog.at_level(logging.CRITICAL):
             error = await refusal(agent.intake.submit([new_entry((USER, "mu-0"), LEAVE, {}, "k")]))
-        assert error.problem is Problem.STORAGE_FAILED
+        assert error.problem is ProblemKind.STORAGE_FAILED
         assert agent.intake.healthy
         assert agent.live() == before
         await agent.put_user("mu-0")
@@ -370,21 +370,21 @@ async def test_too_many_may_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         )
         assert [isinstance(item, Refused) for item in found] == [False] * 3 + [True] * 2
         assert isinstance(found[4], Refused)
-        assert found[4].problem is Problem.TOO_MANY_REQUESTS
+        assert found[4].problem is ProblemKind.TOO_MANY_REQUESTS
         # A request larger than that is taken where nothing waits.
         assert len(await agent.intake.submit([put_user(f"mu-{k}", "l") for k in range(5)])) == 5
 
 
 async def test_after_the_stop_nothing_is_taken() -> None:
     agent = Agent()
-    assert (await refusal(agent.put_user("mu-0"))).problem is Problem.STORAGE_FAILED
+    assert (await refusal(agent.put_user("mu-0"))).problem is ProblemKind.STORAGE_FAILED
     await agent.intake.start()
     waiting = [asyncio.create_task(agent.put_user(f"mu-{k}")) for k in range(3)]
     await asyncio.sleep(0)
     await agent.intake.stop()
     assert [(await task).seq for task in waiting] == [1, 2, 3]
     for waited in (agent.put_user("mu-9"), agent.intake.snapshot(), agent.cycle()):
-        assert (await refusal(waited)).problem is Problem.STOPPING
+        assert (await refusal(waited)).problem is ProblemKind.STOPPING
     assert [(c.position, c.cycle) for c in agent.store.checkpoints] == [(3, 0)]
     # Without change since the last checkpoint there is no other.
     async with running(agent.store) as again:
@@ -459,7 +459,9 @@ async def test_a_cycle_on_entries_that_were_lost_is_refused(caplog: Any) -> None
         agent.clock.advance(1)
         await agent.put_user("mu-2")
         phantom = cycle_record(1, 2, None, taken_at - timedelta(seconds=1))
-        assert (await refusal(agent.intake.commit_cycle(phantom))).problem is Problem.STORAGE_FAILED
+        assert (
+            await refusal(agent.intake.commit_cycle(phantom))
+        ).problem is ProblemKind.STORAGE_FAILED
         assert agent.store.records == []
         assert (await agent.cycle(own=False)).position == 2
 
@@ -470,7 +472,7 @@ async def test_a_cycle_that_was_not_stored_is_not_charged(late: bool, caplog: An
         await agent.intake.submit([put_provider("asp-1", "k"), put_user("mu-0", "k")])
         (agent.store.fail_late if late else agent.store.fail).append("commit_cycle")
         with caplog.at_level(logging.CRITICAL):
-            assert (await refusal(agent.cycle())).problem is Problem.STORAGE_FAILED
+            assert (await refusal(agent.cycle())).problem is ProblemKind.STORAGE_FAILED
         await agent.healed()
         assert agent.intake.ledger.cycle == int(late)
         assert agent.live() == await agent.stored()
@@ -482,7 +484,7 @@ async def test_a_payload_that_cannot_be_stored_harms_nothing(caplog: Any) -> Non
     async with running() as agent:
         agent.store.fail.append("put_blob")
         with caplog.at_level(logging.CRITICAL):
-            assert (await refusal(agent.cycle())).problem is Problem.STORAGE_FAILED
+            assert (await refusal(agent.cycle())).problem is ProblemKind.STORAGE_FAILED
         assert agent.intake.healthy
         assert (await agent.cycle()).number == 1
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_http import problem_of, running
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.limits import Streams, TokenBuckets
 
 
@@ -76,7 +76,7 @@ def test_streams_are_counted_per_key() -> None:
     streams.open("b", 2)
     with pytest.raises(Refused) as caught:
         streams.open("a", 2)
-    assert caught.value.problem is Problem.TOO_MANY_REQUESTS
+    assert caught.value.problem is ProblemKind.TOO_MANY_REQUESTS
     streams.close("a")
     streams.open("a", 2)
     assert streams.total == 3

@@ -11,7 +11,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent_support import entries, run_sql
+from agent_support import cycle, entries, run_sql
+from qoex.agent.reports.kept import Cause, CycleEnding, Kept
 from qoex.agent.storage import StorageError, Store, opening, schema
 from qoex.agent.storage.address import Address
 from qoex.agent.storage.engines import writing_engine
@@ -150,3 +151,34 @@ async def test_a_command_does_not_change_the_tables_under_an_agent(
             await Store.open(database, exclusive=False)
     async with await Store.open(database, exclusive=False) as store:
         assert await store.last_seq() == 0
+
+
+async def test_reasons_of_before_causes_were_stored_are_read(database: str) -> None:
+    address = Address.parse(database)
+    writer = Writer(writing_engine(address, 5.0), address.name, None)
+
+    async def fill(connection: AsyncConnection) -> None:
+        await connection.run_sync(schema.downgrade, "0001")
+        columns = [column for column in METADATA.tables["cycles"].columns if column.name != "kept"]
+        old = sa.Table("cycles", sa.MetaData(), *(column._copy() for column in columns))
+        for number, result, reason in (
+            (1, "kept", "empty: no user is active: none"),
+            (2, "decided", ""),
+        ):
+            row = {
+                name: getattr(cycle(number), name) for name in set(old.columns.keys()) - {"result"}
+            }
+            row |= {"result": result, "reason": reason, "summary": {"reason": reason}}
+            await connection.execute(sa.insert(old), row)
+
+    try:
+        await opening.migrate(writer, address)
+        await writer.run(fill)
+    finally:
+        await writer.close()
+    async with await Store.open(database) as store:
+        kept, decided = await store.cycles()
+    assert kept.kept == Kept(CycleEnding.EMPTY, Cause.TOLD, {"sentence": "no user is active: none"})
+    assert kept.reason == kept.summary["reason"] == "empty: no user is active: none"
+    assert (decided.kept, decided.reason) == (None, "")
+    assert [item.summary["ending"] for item in (kept, decided)] == ["empty", "decided"]

@@ -80,7 +80,7 @@ def test_reports_need_a_key(document: dict[str, Any]) -> None:
 def test_all_that_is_referred_to_is_there(document: dict[str, Any]) -> None:
     found = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert set(references(document)) <= found
-    assert {form.__name__ for form in FORMS.values()} <= set(document["components"]["schemas"])
+    assert {form.name for form in FORMS.values()} <= set(document["components"]["schemas"])
     for name, schema in document["components"]["schemas"].items():
         Draft202012Validator.check_schema(schema)
         assert schema.get("description"), name
@@ -101,10 +101,10 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
 def test_the_forms_of_reports_are_closed(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for form in (*FORMS.values(),):
-        schema = schemas[form.__name__]
+        schema = schemas[form.name]
         closed = schema.get("additionalProperties") is False or "patternProperties" in schema
         closed |= "propertyNames" in schema
-        assert closed, form.__name__
+        assert closed, form.name
 
 
 def test_it_is_openapi(document: dict[str, Any]) -> None:

@@ -29,10 +29,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from agent_cycles import LocalShards
 from agent_http import PROVIDER_BODY, user_body
 from agent_state import Report, formed, histories
-from qoex.agent import service
+from qoex.agent import listening, service
 from qoex.agent.http.app import create_api
 from qoex.agent.http.openapi import openapi_document
-from qoex.agent.http.parts import Parts
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.settings import Settings
 from qoex.agent.tokens import Role, new_token
 
@@ -55,7 +55,7 @@ class Running:
     """An agent, and an operator who keeps its nodes registered."""
 
     url: str
-    parts: Parts
+    parts: AgentParts
     client: httpx.Client
     keys: Iterator[str] = field(default_factory=lambda: (f"own-{k}" for k in itertools.count()))
 
@@ -77,8 +77,8 @@ class Running:
 @contextmanager
 def serving(folder: Path) -> Iterator[Running]:
     """Serve an agent from another thread."""
-    started: Future[tuple[Any, Parts]] = Future()
-    listener = service.listening_socket("127.0.0.1", 0)
+    started: Future[tuple[Any, AgentParts]] = Future()
+    listener = listening.listening_socket("127.0.0.1", 0)
     chosen = Settings(
         database=str(folder / "agent.db"),
         cycle_s=0,
@@ -92,7 +92,7 @@ def serving(folder: Path) -> Iterator[Running]:
         async with service.running(chosen, LocalShards()) as parts:
             await parts.store.create_token(TOKEN)
             parts.tokens.replace(await parts.store.tokens())
-            server = service.server_of(parts)
+            server = listening.server_of(parts)
             started.set_result((server, parts))
             await server.serve(sockets=[listener])
 

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent_http import Agent, problem_of, running
-from qoex.agent.errors import Fault, Problem
-from qoex.agent.http.problems import MOST_FAULTS, ProblemBody, problem_response
+from qoex.agent.errors import ProblemKind
+from qoex.agent.http.problems import MOST_FAULTS, problem_response
 from qoex.agent.storage import StorageError
+from qoex.wire.problems import Fault, ProblemBody
 
 pytestmark = pytest.mark.anyio
 
@@ -21,8 +22,8 @@ async def agent(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Agent
         yield agent
 
 
-@pytest.mark.parametrize("problem", Problem)
-def test_every_kind_has_its_form(problem: Problem) -> None:
+@pytest.mark.parametrize("problem", ProblemKind)
+def test_every_kind_has_its_form(problem: ProblemKind) -> None:
     answer = problem_response(
         problem, "Some sentence.", request_id="r-1", faults=[Fault("a.b", "Wrong")], retry_after=0.2
     )
@@ -33,12 +34,12 @@ def test_every_kind_has_its_form(problem: Problem) -> None:
     assert body.errors is not None
     assert body.errors[0].where == "a.b"
     assert answer.headers["retry-after"] == "1"
-    assert ("www-authenticate" in answer.headers) is (problem is Problem.UNAUTHENTICATED)
+    assert ("www-authenticate" in answer.headers) is (problem is ProblemKind.UNAUTHENTICATED)
 
 
 def test_faults_are_cut_short() -> None:
     faults = [Fault("x" * 10_000, "y" * 10_000)] * 1_000
-    answer = problem_response(Problem.INVALID_REPORT, "Some sentence.", faults=faults)
+    answer = problem_response(ProblemKind.INVALID_REPORT, "Some sentence.", faults=faults)
     body = ProblemBody.model_validate_json(bytes(answer.body))
     assert body.errors is not None
     assert len(body.errors) == MOST_FAULTS

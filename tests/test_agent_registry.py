@@ -26,7 +26,7 @@ from agent_state import (
     state_bytes,
     user_body,
 )
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind
 from qoex.agent.state.registry import Registry, roster
 
@@ -229,11 +229,11 @@ def test_a_report_needs_a_node_that_is_registered() -> None:
     log = Log()
     log.user("mu-0")
     for kind in (PATCH, LEAVE):
-        assert refusal(log, USER, "mu-1", kind).problem is Problem.NOT_FOUND
+        assert refusal(log, USER, "mu-1", kind).problem is ProblemKind.NOT_FOUND
     log.send(USER, "mu-0", LEAVE)
     for kind in (PATCH, LEAVE, EXPIRE):
         error = refusal(log, USER, "mu-0", kind)
-        assert error.problem is Problem.NOT_ACTIVE
+        assert error.problem is ProblemKind.NOT_ACTIVE
         assert "user 'mu-0'" in error.detail
     log.user("mu-0")
     log.send(USER, "mu-0", EXPIRE)
@@ -245,12 +245,12 @@ def test_a_report_names_only_nodes_that_registered_some_time() -> None:
     log.provider("asp-0")
     log.user("mu-0")
     put = refusal(log, USER, "mu-1", PUT, user_body("asp-0", "asp-7", "asp-8"))
-    assert put.problem is Problem.UNKNOWN_NODE
+    assert put.problem is ProblemKind.UNKNOWN_NODE
     assert [fault.where for fault in put.faults] == ["demands.asp-7", "demands.asp-8"]
     assert "provider 'asp-7'" in put.detail
     assert "mu-1" not in log.registry.rosters[USER].slots
     patched = refusal(log, USER, "mu-0", PATCH, {"demands": {"asp-7": None}})
-    assert patched.problem is Problem.UNKNOWN_NODE
+    assert patched.problem is ProblemKind.UNKNOWN_NODE
     links = refusal(log, PROVIDER, "asp-0", LINKS, {"mu-0": 3.0, "mu-9": 4.0})
     assert [fault.where for fault in links.faults] == ["mu-9"]
     served = refusal(log, PROVIDER, "asp-0", SERVED, {"user": "mu-9", "requests": 1})
@@ -275,7 +275,7 @@ def test_a_patch_must_leave_a_whole_user(body: dict[str, Any], where: str) -> No
     log.provider("asp-1")
     log.user("mu-0", "asp-0")
     error = refusal(log, USER, "mu-0", PATCH, body)
-    assert error.problem is Problem.INVALID_REPORT
+    assert error.problem is ProblemKind.INVALID_REPORT
     assert where in [fault.where for fault in error.faults]
 
 
@@ -327,7 +327,7 @@ def test_clocks_may_differ_by_so_much_and_no_more() -> None:
             log.provider(name, reported_at=at)
         else:
             error = refusal(log, PROVIDER, name, PUT, PROVIDER_BODY | {"reported_at": at})
-            assert error.problem is Problem.CLOCK_SKEW
+            assert error.problem is ProblemKind.CLOCK_SKEW
             assert [fault.where for fault in error.faults] == ["reported_at"]
 
 
@@ -337,10 +337,10 @@ def test_reports_of_a_node_come_in_order() -> None:
     log.send(USER, "mu-0", PATCH, {"reward_max": 6.0})  # does not say when
     log.send(USER, "mu-0", PATCH, {"reported_at": "2026-01-01T00:00:10Z"})
     late = {"reported_at": "2026-01-01T00:00:09.999999Z"}
-    assert refusal(log, USER, "mu-0", PATCH, late).problem is Problem.OUT_OF_ORDER
-    assert refusal(log, USER, "mu-0", LEAVE, late).problem is Problem.OUT_OF_ORDER
+    assert refusal(log, USER, "mu-0", PATCH, late).problem is ProblemKind.OUT_OF_ORDER
+    assert refusal(log, USER, "mu-0", LEAVE, late).problem is ProblemKind.OUT_OF_ORDER
     log.send(USER, "mu-0", LEAVE, {"reported_at": "2026-01-01T00:00:11Z"})
-    assert refusal(log, USER, "mu-0", PUT, user_body() | late).problem is Problem.OUT_OF_ORDER
+    assert refusal(log, USER, "mu-0", PUT, user_body() | late).problem is ProblemKind.OUT_OF_ORDER
     state = log.registry.node(USER, "mu-0")
     assert state is not None
     assert state.reported_at == START + timedelta(seconds=11)
@@ -379,7 +379,7 @@ def test_those_who_left_long_ago_are_forgotten() -> None:
         assert sorted(users.slots) == ["mu-48", "mu-49"]
         assert len(users.names) == 2
         assert log.registry.links("asp-0") == {"mu-48": 48.0, "mu-49": 49.0}
-        assert refusal(log, USER, "mu-0", PATCH).problem is Problem.NOT_FOUND
+        assert refusal(log, USER, "mu-0", PATCH).problem is ProblemKind.NOT_FOUND
         log.user("mu-0", "asp-0")
         assert "mu-0" not in log.registry.links("asp-0")
         # With more who are there, more who left are remembered.

@@ -18,10 +18,11 @@ from qoex.agent.cycle.engine import CycleSettings
 from qoex.agent.cycle.replay import Replayed, Sameness, replay
 from qoex.agent.errors import Refused
 from qoex.agent.reports.entries import CycleRecord, NewEntry
+from qoex.agent.reports.kept import Cause
 from qoex.agent.solving import decide as decide_module
-from qoex.agent.solving.task import AdmitBy, Outcome, Task, Verdict
+from qoex.agent.solving.task import AdmissionObjective, CycleOutcome, Task
 from qoex.agent.state.recovery import DamagedLogError
-from qoex.agent.storage import Store
+from qoex.agent.storage import Store, schema
 from qoex.equilibrium.solver import solve
 from qoex.errors import InvalidInputError
 from qoex.game.solution import Solution, Status
@@ -71,7 +72,7 @@ async def eventful(agent: Agent) -> list[CycleRecord]:
     return records
 
 
-SOME = CycleSettings(cycle_s=None, admit_by=AdmitBy.COUNT, admission_most=0.4)
+SOME = CycleSettings(cycle_s=None, admit_by=AdmissionObjective.COUNT, admission_most=0.4)
 
 
 async def test_every_kind_of_cycle_is_the_same_to_the_last_bit(path: Path) -> None:
@@ -90,6 +91,19 @@ async def test_every_kind_of_cycle_is_the_same_to_the_last_bit(path: Path) -> No
     assert len(records[4].dropped) > 0
     assert samenesses(await again(path, 3, 5)) == [(n, Sameness.SAME) for n in (3, 4, 5)]
     assert samenesses(await again(path, 7, 7)) == [(7, Sameness.SAME)]
+
+
+async def test_a_database_that_holds_reasons_in_words_only_is_computed_again(path: Path) -> None:
+    async with running(path, settings=SOME) as agent:
+        await eventful(agent)
+        records = await agent.store.cycles()
+        await agent.store._writer.run(lambda c: c.run_sync(schema.downgrade, "0001"))
+    assert samenesses(await again(path)) == [(n, Sameness.SAME) for n in range(1, 9)]
+    async with await Store.open(path) as store:
+        read = await store.cycles()
+    assert [(item.ending, item.reason) for item in read] == [
+        (item.ending, item.reason) for item in records
+    ]
 
 
 async def test_progress_is_told(path: Path) -> None:
@@ -125,8 +139,8 @@ async def test_a_cold_start_after_a_failed_warm_one_is_found_again(
 
 async def test_what_does_not_follow_from_the_log_is_not_computed_again(path: Path) -> None:
     class Unlucky(LocalShards):
-        async def run(self, task: Task, seconds: float) -> Outcome:
-            return Outcome(verdict=Verdict.DEADLINE, reason="it took too long")
+        async def run(self, task: Task, seconds: float) -> CycleOutcome:
+            return CycleOutcome(Cause.TOO_LATE.kept(seconds=1.0))
 
     async with running(path, Unlucky()) as agent:
         await agent.engine.run_cycle()
@@ -212,9 +226,9 @@ async def test_records_that_say_something_else_are_found(path: Path) -> None:
     assert "other pairs" in await detail(5, dropped=(*dropped, ("asp-0", "mu-0")))
     assert await detail(3, position=records[2].position - 1)
     assert "it was empty, and is decided" in await detail(
-        1, position=records[1].position, reason="empty: nobody"
+        1, position=records[1].position, kept=Cause.NO_USER.kept()
     )
-    assert "it was infeasible, and is empty" in await detail(1, reason="infeasible: too many")
+    assert "it was infeasible, and is empty" in await detail(1, kept=Cause.NOTHING_FITS.kept())
 
 
 async def test_what_is_missing_is_said(path: Path) -> None:

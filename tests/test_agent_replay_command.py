@@ -13,9 +13,10 @@ import pytest
 from agent_cycles import PATCH, LocalShards, running
 from agent_state import USER
 from commands import qoex_command
+from qoex.agent.reports.kept import Cause
 from qoex.agent.solving import decide as decide_module
 from qoex.agent.solving import worker as worker_module
-from qoex.agent.solving.task import Outcome, Task, Verdict
+from qoex.agent.solving.task import CycleOutcome, Task
 from qoex.equilibrium.solver import solve
 from qoex.game.solution import Solution
 from qoex.model.market import Market
@@ -27,10 +28,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("replay") / "agent.db"
 
     class Unlucky(LocalShards):
-        async def run(self, task: Task, seconds: float) -> Outcome:
+        async def run(self, task: Task, seconds: float) -> CycleOutcome:
             if len(self.tasks) < 3:
                 return await super().run(task, seconds)
-            return Outcome(verdict=Verdict.DEADLINE, reason="it took too long")
+            return CycleOutcome(Cause.TOO_LATE.kept(seconds=1.0))
 
     async def run() -> None:
         async with running(path, Unlucky()) as agent:

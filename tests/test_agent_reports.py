@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from agent_state import DEMAND, PROVIDER, PROVIDER_BODY, USER, formed, reports, user_body
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import EntryKind
-from qoex.agent.reports.lines import FORMS, BulkLine, read_line, refused_form
+from qoex.agent.reports.lines import FORMS, LINE, read_line, refused_form
 
 PUT, PATCH = EntryKind.PUT, EntryKind.PATCH
 
@@ -20,10 +20,10 @@ def faults(kind: Any, what: EntryKind, body: Any) -> list[str]:
     """Where a body is wrong, by way of Python objects and of JSON text alike."""
     form = FORMS[kind, what]
     with pytest.raises(ValidationError) as caught:
-        form.model_validate(body)
+        form.read(body)
     places = [fault.where for fault in refused_form(caught.value.errors()).faults]
     with pytest.raises(ValidationError) as from_text:
-        form.model_validate_json(json.dumps(body))
+        form.adapter.validate_json(json.dumps(body))
     assert [fault.where for fault in refused_form(from_text.value.errors()).faults] == places
     return places
 
@@ -102,7 +102,7 @@ def test_users_are_refused(change: dict[str, Any], places: list[str]) -> None:
 
 def test_links_are_a_map_of_decibels() -> None:
     links = FORMS[PROVIDER, EntryKind.LINKS]
-    assert links.model_validate({"mu-1": 3, "mu-2": None}).body() == {"mu-1": 3.0, "mu-2": None}
+    assert links.read({"mu-1": 3, "mu-2": None}) == {"mu-1": 3.0, "mu-2": None}
     assert faults(PROVIDER, EntryKind.LINKS, {"mu-1": 300}) == ["mu-1"]
     assert faults(PROVIDER, EntryKind.LINKS, {f"m{k}": 1.0 for k in range(10_001)}) == [""]
 
@@ -121,18 +121,18 @@ def test_a_body_holds_what_was_said_and_nothing_else() -> None:
         "reward_max": 2,
         "lifetime_s": None,
     }
-    body = put.model_validate(said).body()
+    body = put.read(said)
     assert body == {"profit_factor": 1.0, "reward_min": 0.0, "reward_max": 2.0}
     patch = FORMS[USER, PATCH]
     said = {"lifetime_s": None, "demands": {"a": None, "b": {"latency_budget": None}}}
-    assert patch.model_validate(said).body() == said
-    assert patch.model_validate({}).body() == {}
+    assert patch.read(said) == said
+    assert patch.read({}) == {}
 
 
 def test_times_are_the_same_in_every_zone() -> None:
     form = FORMS[USER, PATCH]
     texts = ["2026-01-31T12:00:00.25Z", "2026-01-31t13:30:00.250000+01:30"]
-    bodies = [form.model_validate({"reported_at": text}).body() for text in texts]
+    bodies = [form.read({"reported_at": text}) for text in texts]
     assert bodies[0] == bodies[1] == {"reported_at": "2026-01-31T12:00:00.250000+00:00"}
 
 
@@ -141,7 +141,7 @@ def test_times_are_the_same_in_every_zone() -> None:
 def test_the_schema_takes_what_the_model_takes(report: Any) -> None:
     kind, name, what, body = report
     if formed(report, name) is not None:
-        jsonschema.validate(body, FORMS[kind, what].model_json_schema())
+        jsonschema.validate(body, FORMS[kind, what].adapter.json_schema())
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_the_schema_takes_what_the_model_takes(report: Any) -> None:
 def test_the_schema_refuses_what_the_model_refuses(kind: Any, what: EntryKind, body: Any) -> None:
     form = FORMS[kind, what]
     with pytest.raises(ValidationError):
-        form.model_validate(body)
+        form.read(body)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(body, form.model_json_schema())
+        jsonschema.validate(body, form.adapter.json_schema())
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMS.values()), key=str))
 def test_every_field_is_described_and_none_has_a_default(form: Any) -> None:
-    schema = form.model_json_schema()
+    schema = form.adapter.json_schema()
     assert schema["description"]
     for part in (schema, *schema.get("$defs", {}).values()):
         for name, field in part.get("properties", {}).items():
@@ -209,14 +209,14 @@ def test_a_line_is_an_entry() -> None:
 )
 def test_lines_are_refused(text: str, places: list[str]) -> None:
     error = refusal(text)
-    assert error.problem is Problem.INVALID_REPORT
+    assert error.problem is ProblemKind.INVALID_REPORT
     assert [fault.where for fault in error.faults][: len(places)] == places
     assert error.detail.endswith(".")
 
 
 @pytest.mark.parametrize("text", ["", "{", "nonsense", '{"key": "k"} {}', '{"key": "\ud800"}'])
 def test_what_is_no_json_is_said_to_be_none(text: str) -> None:
-    assert refusal(text.encode("utf-8", "surrogatepass")).problem is Problem.MALFORMED_JSON
+    assert refusal(text.encode("utf-8", "surrogatepass")).problem is ProblemKind.MALFORMED_JSON
 
 
 def test_content_is_the_same_whatever_its_order() -> None:
@@ -229,4 +229,4 @@ def test_content_is_the_same_whatever_its_order() -> None:
     assert read_line(line(body={}, kind="patch")).content_hash() != (
         read_line(line(body={}, kind="leave")).content_hash()
     )
-    assert BulkLine.model_json_schema()["required"] == ["key", "node_kind", "node", "kind"]
+    assert LINE.json_schema()["required"] == ["key", "node_kind", "node", "kind"]

@@ -85,7 +85,7 @@ def test_tokens_can_be_changed_while_the_agent_runs(database: str) -> None:
             )
             digest = secret_digest(done.stdout.strip())
             assert digest is not None
-            assert await agent.find_token(digest) is not None
+            assert [token.digest for token in await agent.tokens()] == [digest]
 
     asyncio.run(run())
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qoex.agent.solving import turning_away
-from qoex.agent.solving.task import Admission, AdmitBy
+from qoex.agent.solving.task import AdmissionObjective, AdmissionRule
 from qoex.agent.solving.turning_away import SEARCHED, turned_away
 from qoex.model.admission import admit
 from qoex.model.feasibility import frontier_factor
@@ -43,18 +43,18 @@ def crowded(seed: int, providers: int, users: int, load: float, absent: float = 
     )
 
 
-BY = st.sampled_from([AdmitBy.COUNT, AdmitBy.VALUE])
+BY = st.sampled_from([AdmissionObjective.COUNT, AdmissionObjective.VALUE])
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 40), st.floats(0.5, 30), BY)
 @settings(deadline=None, max_examples=40)
 def test_the_rest_always_fits(
-    seed: int, providers: int, users: int, load: float, by: AdmitBy
+    seed: int, providers: int, users: int, load: float, by: AdmissionObjective
 ) -> None:
     market = crowded(seed, providers, users, load)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(turning_away, "SEARCHED", 0)
-        away = turned_away(market, Admission(by=by))
+        away = turned_away(market, AdmissionRule(by=by))
     assert not (away & ~market.present).any()
     assert (frontier_factor(market.without(away)) < 1.0 - 1e-9).all()
     short = frontier_factor(market) >= 1.0 - 1e-9
@@ -69,8 +69,8 @@ def test_it_is_nearly_the_best_choice(seed: int, load: float) -> None:
     value = market.profit_factor * np.log1p(market.latency_budget[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(turning_away, "SEARCHED", 0)
-        fewest = turned_away(market, Admission(by=AdmitBy.COUNT))
-        cheapest = turned_away(market, Admission(by=AdmitBy.VALUE))
+        fewest = turned_away(market, AdmissionRule(by=AdmissionObjective.COUNT))
+        cheapest = turned_away(market, AdmissionRule(by=AdmissionObjective.VALUE))
     best_count = len(admit(market, by="count").dropped)
     assert fewest.sum() <= best_count + 1
     best_value = admit(market, by="value").dropped_value
@@ -80,8 +80,8 @@ def test_it_is_nearly_the_best_choice(seed: int, load: float) -> None:
 def test_few_demands_are_searched_for_the_best_choice() -> None:
     market = crowded(5, 2, 30, 2.0)
     assert market.present.sum(axis=1).max() <= SEARCHED
-    for by in (AdmitBy.COUNT, AdmitBy.VALUE):
-        away = turned_away(market, Admission(by=by))
+    for by in (AdmissionObjective.COUNT, AdmissionObjective.VALUE):
+        away = turned_away(market, AdmissionRule(by=by))
         found = admit(market, by=by.value)  # type: ignore[arg-type]
         names = [
             (market.provider_names[n], market.user_names[m]) for n, m in np.argwhere(away).tolist()
@@ -92,8 +92,10 @@ def test_few_demands_are_searched_for_the_best_choice() -> None:
 def test_thousands_of_demands_need_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turning_away, "admit", None)
     market = crowded(1, 3, 5000, 1.5)
-    away = turned_away(market, Admission(by=AdmitBy.VALUE))
+    away = turned_away(market, AdmissionRule(by=AdmissionObjective.VALUE))
     rest = frontier_factor(market.without(away))
     assert (rest < 1.0 - 1e-9).all()
     assert (rest > 0.999).all()  # nothing that fits is left over
-    np.testing.assert_array_equal(away, turned_away(market, Admission(by=AdmitBy.VALUE)))
+    np.testing.assert_array_equal(
+        away, turned_away(market, AdmissionRule(by=AdmissionObjective.VALUE))
+    )

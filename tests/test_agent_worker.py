@@ -18,9 +18,10 @@ import pytest
 
 from agent_cycles import small_snapshot
 from agent_support import anyio_backend  # noqa: F401
+from qoex.agent.reports.kept import CycleEnding
 from qoex.agent.solving.channel import Channel, ChannelClosed
 from qoex.agent.solving.decide import decide
-from qoex.agent.solving.task import Start, Task, Verdict
+from qoex.agent.solving.task import Start, Task
 from qoex.agent.solving.worker import Worker
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +67,7 @@ async def test_it_answers_with_the_bits_that_this_process_computes() -> None:
     first, then = small_snapshot(5, compute_capacity=3.0), small_snapshot(6, compute_capacity=3.0)
     async with worker() as process:
         outcome = await process.run(Task(first), LONG)
-        assert outcome.verdict is Verdict.DECIDED
+        assert outcome.ending is CycleEnding.DECIDED
         assert outcome.payload == decide(Task(first)).payload
         assert outcome.payload is not None
         task = Task(then, Start(outcome.payload, first.provider_names, first.user_names))
@@ -95,7 +96,7 @@ async def test_threads_do_not_change_the_bits() -> None:
     for threads in (1, 3):
         async with worker(threads=threads) as process:
             outcome = await process.run(Task(wide), LONG)
-            assert outcome.verdict is Verdict.DECIDED
+            assert outcome.ending is CycleEnding.DECIDED
             digests.append(outcome.digest)
     assert digests[0] == digests[1]
 
@@ -108,7 +109,7 @@ async def test_it_comes_after_reports_and_leaves_the_terminal_to_the_agent() -> 
         assert os.getpgid(pid) != os.getpgid(0)  # Ctrl-C goes to the agent's group
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(pid, number)
-        assert (await process.run(Task(small_snapshot()), LONG)).verdict is Verdict.DECIDED
+        assert (await process.run(Task(small_snapshot()), LONG)).ending is CycleEnding.DECIDED
         assert process.pid == pid
 
 
@@ -118,10 +119,10 @@ async def test_a_task_that_takes_too_long_is_given_up_and_the_next_one_is_not() 
         first = pid_of(process)
         os.kill(first, signal.SIGSTOP)
         outcome = await process.run(Task(small_snapshot()), 0.2)
-        assert outcome.verdict is Verdict.DEADLINE
-        assert "within 0.2 s" in outcome.reason
+        assert outcome.ending is CycleEnding.DEADLINE
+        assert "within 0.2 s" in outcome.sentence
         assert process.restarts == 1
-        assert (await process.run(Task(small_snapshot()), LONG)).verdict is Verdict.DECIDED
+        assert (await process.run(Task(small_snapshot()), LONG)).ending is CycleEnding.DECIDED
         assert process.pid != first
     assert ends(first)
 
@@ -135,9 +136,9 @@ async def test_a_process_that_dies_at_work_fails_the_task_only() -> None:
         await asyncio.sleep(0.1)
         os.kill(first, signal.SIGKILL)
         outcome = await asking
-        assert outcome.verdict is Verdict.WORKER_FAILED
-        assert outcome.reason == "the process that solves was ended by signal 9"
-        assert (await process.run(Task(small_snapshot()), LONG)).verdict is Verdict.DECIDED
+        assert outcome.ending is CycleEnding.WORKER_FAILED
+        assert outcome.sentence == "the process that solves was ended by signal 9"
+        assert (await process.run(Task(small_snapshot()), LONG)).ending is CycleEnding.DECIDED
         assert process.restarts == 1
 
 
@@ -147,7 +148,7 @@ async def test_a_process_that_died_idle_is_replaced_before_the_next_task() -> No
         os.kill(pid_of(process), signal.SIGKILL)
         assert ends(pid_of(process))
         outcome = await process.run(Task(small_snapshot()), LONG)
-        assert outcome.verdict is Verdict.DECIDED
+        assert outcome.ending is CycleEnding.DECIDED
         assert process.restarts == 1
 
 
@@ -157,8 +158,8 @@ async def test_a_process_that_is_not_ready_is_said_to_be_starting() -> None:
         os.kill(first, signal.SIGSTOP)
         assert not process.is_ready
         outcome = await process.run(Task(small_snapshot()), 0.05)
-        assert outcome.verdict is Verdict.WORKER_STARTING
-        assert "not ready within 0.05 s" in outcome.reason
+        assert outcome.ending is CycleEnding.WORKER_STARTING
+        assert "not ready within 0.05 s" in outcome.sentence
         assert process.pid == first  # it gets the time it needs
         os.kill(first, signal.SIGCONT)
         assert await process.wait_ready(LONG)
@@ -172,9 +173,9 @@ async def test_an_error_that_nobody_expected_fails_the_task_and_no_more() -> Non
         assert await process.wait_ready(LONG)
         first = process.pid
         outcome = await process.run(Task(broken), LONG)
-        assert outcome.verdict is Verdict.WORKER_FAILED
-        assert "KeyError: 'profit_factor'" in outcome.reason
-        assert (await process.run(Task(small_snapshot()), LONG)).verdict is Verdict.DECIDED
+        assert outcome.ending is CycleEnding.WORKER_FAILED
+        assert "KeyError: 'profit_factor'" in outcome.sentence
+        assert (await process.run(Task(small_snapshot()), LONG)).ending is CycleEnding.DECIDED
         assert process.pid == first
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qoex.client.results import Pair
 from qoex.equilibrium.solver import solve
 from qoex.fleet import EVERY_CYCLE, HOURLY, NEVER, FleetSettings, Score, World
-from qoex.fleet.policies import Allocation, Holders, worth
+from qoex.fleet.policies import Holders, PolicyAllocation, worth
 from qoex.game.solution import Solution
 from qoex.model.market import Market
+from qoex.wire.answers import PairAnswer
 
 
-def pair(provider: str, user: str, reward: float, compute: float, bandwidth: float) -> Pair:
-    return Pair(
+def pair(provider: str, user: str, reward: float, compute: float, bandwidth: float) -> PairAnswer:
+    return PairAnswer(
         provider=provider,
         user=user,
         reward=reward,
@@ -43,7 +43,7 @@ def market(**changes: object) -> Market:
     return Market(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-FIXED = Allocation([pair("p", "u", 0.5, 1.0, 0.1), pair("p", "v", 0.25, 2.0, 0.2)])
+FIXED = PolicyAllocation([pair("p", "u", 0.5, 1.0, 0.1), pair("p", "v", 0.25, 2.0, 0.2)])
 
 
 def test_fixed_resources_give_what_eq_7_says() -> None:
@@ -92,11 +92,11 @@ def test_a_provider_that_failed_gives_nothing_and_has_no_cost() -> None:
 def test_nobody_there_and_nothing_decided() -> None:
     assert worth(None, FIXED) == Score()
     assert worth(market(), None) == Score(unserved=2)
-    assert worth(market(), Allocation([])) == Score(unserved=2)
+    assert worth(market(), PolicyAllocation([])) == Score(unserved=2)
 
 
-def decided(market: Market, solution: Solution) -> Allocation:
-    return Allocation(
+def decided(market: Market, solution: Solution) -> PolicyAllocation:
+    return PolicyAllocation(
         [
             pair(
                 market.provider_names[n],
@@ -124,8 +124,8 @@ def test_an_equilibrium_is_worth_what_its_solution_says() -> None:
 
 
 def test_each_policy_renews_its_allocation_when_it_is_time() -> None:
-    def one(compute: float) -> Allocation:
-        return Allocation([pair("p", "u", 0.0, compute, 1.0)])
+    def one(compute: float) -> PolicyAllocation:
+        return PolicyAllocation([pair("p", "u", 0.0, compute, 1.0)])
 
     def held(holders: Holders) -> list[float]:
         scores = holders.scores(market())

@@ -17,11 +17,11 @@ import qoex.fleet.simulation
 from commands import qoex_command
 from fleet_support import FakeAgent
 from qoex.client import AgentError, Client, Retries
-from qoex.client.results import CycleSummary
 from qoex.errors import InvalidInputError, QoexError
-from qoex.fleet import POLICIES, Cycles, FleetSettings, Record, Simulation, Step
+from qoex.fleet import POLICIES, Cycles, FleetSettings, FleetStep, Record, Simulation
 from qoex.fleet.plot import picture
 from qoex.fleet.policies import EVERY_CYCLE, HOURLY, NEVER, Score
+from qoex.wire.answers import CycleAnswer
 
 SMALL = FleetSettings(
     users=6,
@@ -37,7 +37,7 @@ SMALL = FleetSettings(
 
 def simulated(
     agent: FakeAgent, settings: FleetSettings = SMALL, hours: float = 2.0, **options: Any
-) -> list[Step]:
+) -> list[FleetStep]:
     with agent.client() as client, Simulation(client, settings, **options) as simulation:
         return list(simulation.steps(hours * 3600.0))
 
@@ -191,8 +191,8 @@ def test_speeds_that_cannot_be(speedup: float) -> None:
 # What it came to
 
 
-def step_of(number: int, users: int, qoe: float) -> Step:
-    cycle = CycleSummary.model_validate(
+def step_of(number: int, users: int, qoe: float) -> FleetStep:
+    cycle = CycleAnswer.model_validate(
         {
             "number": number,
             "result": "decided",
@@ -205,7 +205,7 @@ def step_of(number: int, users: int, qoe: float) -> Step:
     )
     score = Score(qoe=qoe, payments=qoe / 10, user_utility=qoe, provider_utility=5.0, unserved=1)
     scores = dict.fromkeys(POLICIES, score)
-    return Step(number, 60.0 * number, users, 2, 3, cycle, scores, 0.5, 0.0)
+    return FleetStep(number, 60.0 * number, users, 2, 3, cycle, scores, 0.5, 0.0)
 
 
 def test_totals_weigh_every_user_alike() -> None:

@@ -42,6 +42,9 @@ class UnavailableClusterError(QoexError):
     """A cluster that cannot be reached or used."""
 
 
+_LISTED = 3  # providers that a sentence names
+
+
 @dataclass(frozen=True)
 class Shortfall:
     """What one provider lacks to serve all of its users.
@@ -130,21 +133,35 @@ class InfeasibleMarketError(QoexError):
     def __init__(self, shortfalls: Sequence[Shortfall]) -> None:
         self.shortfalls = tuple(shortfalls)
         self.capacity_factor = max(item.capacity_factor for item in self.shortfalls)
-        listed = "; ".join(item.sentence() for item in self.shortfalls[:3])
-        more = len(self.shortfalls) - 3
-        if more > 0:
-            listed += f"; and {more} more providers"
-        # What a rule shares out is not multiplied: it might then serve more users.
-        which = "".join(
-            f"{name} "
-            for name, others in (("compute", "bandwidth_needed"), ("bandwidth", "compute_needed"))
-            if all(getattr(item, others) is None for item in self.shortfalls)
-        )
-        super().__init__(
-            f"the market cannot be served: {listed}; "
-            f"{which}capacities {_at_least(self.capacity_factor)} times as large would do, "
-            "or fewer demands (admit)"
-        )
+        super().__init__(f"{self.sentence()} (admit)")
+
+    def sentence(self) -> str:
+        """Say what is missing; the message adds the function that turns demands away."""
+        return shortage(self.shortfalls, len(self.shortfalls), self.capacity_factor)
+
+
+def shortage(shortfalls: Sequence[Shortfall], providers: int, capacity_factor: float) -> str:
+    """Say that a market cannot be served.
+
+    Args:
+        shortfalls: the first of them, three or more where there are as many.
+        providers: how many fall short in all.
+        capacity_factor: the least factor on every capacity that would do (dimensionless).
+    """
+    listed = "; ".join(item.sentence() for item in shortfalls[:_LISTED])
+    if providers > _LISTED:
+        listed += f"; and {providers - _LISTED} more providers"
+    # What a rule shares out is not multiplied: it might then serve more users.
+    which = "".join(
+        f"{name} "
+        for name, others in (("compute", "bandwidth_needed"), ("bandwidth", "compute_needed"))
+        if all(getattr(item, others) is None for item in shortfalls)
+    )
+    return (
+        f"the market cannot be served: {listed}; "
+        f"{which}capacities {_at_least(capacity_factor)} times as large would do, "
+        "or fewer demands"
+    )
 
 
 def _at_least(value: float) -> str:

@@ -9,13 +9,13 @@ whether it comes by HTTP, in a bulk request or on the command line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from qoex.errors import QoexError
+from qoex.wire.problems import Fault
 
 
-class Problem(Enum):
+class ProblemKind(Enum):
     """The kinds of problem: slug of the type, HTTP status, title."""
 
     MALFORMED_JSON = ("malformed-json", 400, "The body is not JSON")
@@ -47,14 +47,6 @@ class Problem(Enum):
         self.title = title
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong: where (a path such as ``demands.asp-1.input_tokens``) and what."""
-
-    where: str
-    what: str
-
-
 class Refused(QoexError):  # noqa: N818  (what happened, not that something broke)
     """Something was refused, and nothing was changed.
 
@@ -67,7 +59,7 @@ class Refused(QoexError):  # noqa: N818  (what happened, not that something brok
 
     def __init__(
         self,
-        problem: Problem,
+        problem: ProblemKind,
         detail: str,
         faults: Sequence[Fault] = (),
         retry_after: float | None = None,

@@ -24,9 +24,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from qoex.agent.reports.entries import CycleResult, EntryKind, NodeKind
+from qoex.agent.reports.kept import CycleEnding
 from qoex.agent.reports.lines import FORMS
 from qoex.agent.solving.recording import VERSION
-from qoex.agent.solving.task import Verdict
 
 MOST_PROVIDERS = 1_000
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -69,15 +69,13 @@ class Instruments:
         )
         self._cycles = Counter(
             "qoex_cycles",
-            "Update cycles, by result; reason is the slug of why the last decision was kept.",
+            "Update cycles, by result; reason is how a cycle ended that kept the last decision.",
             ("result", "reason"),
             registry=registry,
         )
         # From the start on, for what a series counted before its first value is lost to rate().
-        for verdict in Verdict:
-            decided = verdict is Verdict.DECIDED
-            result = CycleResult.DECIDED if decided else CycleResult.KEPT
-            self._cycles.labels(result.value, "" if decided else verdict.value)
+        for ending in CycleEnding:
+            self._cycles.labels(*_labels(ending))
         self._cycle_seconds = Histogram(
             "qoex_cycle_duration_seconds",
             "Time of a cycle from snapshot to commit.",
@@ -125,8 +123,7 @@ class Instruments:
 
     def cycle_ended(self, summary: Summary) -> None:
         """Note a cycle's summary."""
-        reason = str(summary["reason"]).partition(":")[0]
-        self._cycles.labels(summary["result"], reason).inc()
+        self._cycles.labels(*_labels(CycleEnding(summary["ending"]))).inc()
         total = summary["duration_ms"].get("total")
         if total is not None:
             self._cycle_seconds.observe(total / 1e3)
@@ -145,6 +142,12 @@ class Instruments:
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text form; takes a while with many providers."""
         return generate_latest(self._registry)
+
+
+def _labels(ending: CycleEnding) -> tuple[str, str]:
+    if ending is CycleEnding.DECIDED:
+        return CycleResult.DECIDED.value, ""
+    return CycleResult.KEPT.value, ending.value
 
 
 class _LatestCycle(Collector):

@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import math
 import os
 import signal
-import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Self
 
 import structlog
-import uvicorn
 
 from qoex.agent import systemd
 from qoex.agent.cycle.engine import CycleSettings, Engine
 from qoex.agent.cycle.history import History
 from qoex.agent.cycle.publishing import Subscription
-from qoex.agent.http.app import create_app
-from qoex.agent.http.parts import Parts
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.http.security import KnownTokens
 from qoex.agent.instruments import Instruments
+from qoex.agent.listening import address_of, listening_socket, require_certificate, server_of
 from qoex.agent.reports.entries import Entry
 from qoex.agent.settings import Settings, unknown_variables
 from qoex.agent.solving.recording import VERSION
@@ -34,14 +30,12 @@ from qoex.agent.solving.worker import Worker
 from qoex.agent.state.intake import Intake
 from qoex.agent.state.registry import Registry
 from qoex.agent.storage import Address, StorageError, Store
-from qoex.errors import QoexError
 
 log = structlog.stdlib.get_logger("qoex.agent")
 
 # A token that was revoked opens nothing after this many seconds.
 TOKENS_EVERY_S = 1.0
 
-_KEEP_ALIVE_S = 75  # longer than the usual reverse proxy keeps its connections
 _LISTENER_LAG = 1_000
 _START_POLL_S = 0.01
 _ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -60,7 +54,7 @@ class TimedStore(Store):
 
 
 @asynccontextmanager
-async def running(settings: Settings, worker: Worker | None = None) -> AsyncIterator[Parts]:
+async def running(settings: Settings, worker: Worker | None = None) -> AsyncIterator[AgentParts]:
     """Run an agent that nobody can reach yet; it stops in order when the block ends.
 
     Args:
@@ -95,7 +89,7 @@ async def running(settings: Settings, worker: Worker | None = None) -> AsyncIter
         stack.push_async_callback(intake.stop)
         engine = Engine(intake, store, history, worker, _cycle_settings(settings))
         tokens = KnownTokens(await store.tokens())
-        parts = Parts(settings, intake, engine, history, store, tokens, instruments)
+        parts = AgentParts(settings, intake, engine, history, store, tokens, instruments)
         _watch(parts, worker)
         await engine.start()
         if engine.latest is not None:
@@ -132,9 +126,9 @@ async def serve(settings: Settings, worker: Worker) -> None:
 async def _serve(settings: Settings, worker: Worker, signals: _Signals) -> None:
     began = time.perf_counter()
     with listening_socket(settings.host, settings.port) as listener:
-        address = _address(settings, listener)
+        address = address_of(settings, listener)
         _say_what_starts(settings, address)
-        _require_certificate(settings)
+        require_certificate(settings)
         async with running(settings, worker) as parts:
             server = server_of(parts)
             # What is there now stays: the collector need not look at it again.
@@ -159,7 +153,7 @@ async def _serve(settings: Settings, worker: Worker, signals: _Signals) -> None:
             stop.cancel()
             systemd.notify("STOPPING=1")
             log.info("stopping")
-            parts.lifecycle.stop()
+            parts.lifecycle.stopping = True
             parts.engine.publisher.end()  # with it every event stream
             server.should_exit = True
             await serving
@@ -198,84 +192,6 @@ class _Signals:
             self._starting.cancel()
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to the agent, which has more to end than connections."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound, so that nobody else is; it does not listen yet.
-
-    Raises:
-        QoexError: the address cannot be used.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise QoexError(f"cannot listen on {host} ({error.strerror})") from None
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-    except OSError as error:
-        made.close()
-        raise QoexError(f"cannot listen on {host}, port {port} ({error.strerror})") from None
-    return made
-
-
-def _require_certificate(settings: Settings) -> None:
-    """Return if HTTPS can be served, or is not asked for.
-
-    Raises:
-        QoexError: certificate and key cannot be used.
-    """
-    if settings.tls_certificate is None:
-        return
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise QoexError(
-            f"{settings.tls_certificate} and {settings.tls_key} cannot be used for HTTPS "
-            f"({error.strerror or error})"
-        ) from None
-
-
-def server_of(parts: Parts) -> uvicorn.Server:
-    """Return what serves an agent on a socket; it leaves signals alone."""
-    settings = parts.settings
-    return _Server(
-        uvicorn.Config(
-            create_app(parts),
-            loop="none",  # there is one already
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s),
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-        )
-    )
-
-
-def _address(settings: Settings, listener: socket.socket) -> str:
-    scheme = "http" if settings.tls_certificate is None else "https"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{scheme}://{host}:{listener.getsockname()[1]}"
-
-
 def _say_what_starts(settings: Settings, address: str) -> None:
     changed = settings.model_dump(mode="json", exclude_defaults=True, exclude={"database"})
     log.info(
@@ -304,7 +220,7 @@ def _cycle_settings(settings: Settings) -> CycleSettings:
     )
 
 
-def _watch(parts: Parts, worker: Worker) -> None:
+def _watch(parts: AgentParts, worker: Worker) -> None:
     """Add gauges whose values lie in other parts of the agent."""
     watch = parts.instruments.watch
     intake, engine = parts.intake, parts.engine

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from qoex.agent.solving.task import AdmitBy
+from qoex.agent.solving.task import AdmissionObjective
 from qoex.agent.state.ledger import Billing
 from qoex.agent.storage.address import Address
 from qoex.errors import InvalidInputError
@@ -118,7 +118,7 @@ class Settings(BaseModel):
     """Seconds from one update cycle to the next; 0 runs cycles only when an operator asks."""
     cycle_deadline_s: Seconds = 30.0
     """Seconds after which a cycle is given up; the last good decision stays in force then."""
-    admission: AdmitBy = AdmitBy.VALUE
+    admission: AdmissionObjective = AdmissionObjective.VALUE
     """Which demands to drop where not all can be served: "none", "count" (the fewest) or "value"
     (those of the least value)."""
     admission_most: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5

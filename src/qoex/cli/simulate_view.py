@@ -13,7 +13,7 @@ from rich.table import Table
 
 from qoex.cli.render import Column, View, table
 from qoex.cli.terminal import notice, width
-from qoex.fleet import POLICIES, FleetSettings, Record, Step
+from qoex.fleet import POLICIES, FleetSettings, FleetStep, Record
 from qoex.fleet.settings import HOUR
 from qoex.text.numbers import column, counted, number, percent
 
@@ -22,7 +22,7 @@ _LATE = 0.5  # seconds behind its clock from which on that is worth saying
 
 
 @contextmanager
-def watching(heading: Sequence[str] = ()) -> Iterator[Callable[[Step], None]]:
+def watching(heading: Sequence[str] = ()) -> Iterator[Callable[[FleetStep], None]]:
     """Show each step on stderr: live on a terminal, a line now and then in a log.
 
     Args:
@@ -32,24 +32,24 @@ def watching(heading: Sequence[str] = ()) -> Iterator[Callable[[Step], None]]:
         What is to be told each step.
     """
     if not sys.stderr.isatty():
-        yield _LineNowAndThen()
+        yield _StepNowAndThen()
         return
     console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
     with Live(Group(*heading), console=console, transient=True, refresh_per_second=4) as live:
         yield lambda step: live.update(Group(*heading, step_line(step), "", _now(step)))
 
 
-class _LineNowAndThen:
+class _StepNowAndThen:
     def __init__(self) -> None:
         self._next = time.monotonic() + _LINE_INTERVAL
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: FleetStep) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_INTERVAL
             notice(step_line(step))
 
 
-def step_line(step: Step) -> str:
+def step_line(step: FleetStep) -> str:
     """Return a step in one line."""
     hours, minutes = divmod(int(step.time) // 60, 60)
     parts = [
@@ -68,7 +68,7 @@ def step_line(step: Step) -> str:
     return ", ".join(parts)
 
 
-def _now(step: Step) -> Table:
+def _now(step: FleetStep) -> Table:
     scores = [step.scores[policy] for policy in POLICIES]
     return table(
         [

@@ -73,8 +73,7 @@ def solve(
     try:
         solution = solve_by(method, market)
     except InfeasibleMarketError as error:
-        reason = str(error).removesuffix(" (admit)")
-        raise QoexError(f"{reason}: --admit count drops the fewest") from None
+        raise QoexError(f"{error.sentence()}: --admit count drops the fewest") from None
     remarks += solution.notes
     certificate = certificate_of(market, solution)
     solution = judged(solution, certificate)

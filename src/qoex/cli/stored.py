@@ -96,7 +96,7 @@ def _solve(
         try:
             solution = solve_stored(market, hosts=hosts, out=out, progress=progress.say)
         except InfeasibleMarketError as error:
-            raise QoexError(str(error).removesuffix(" (admit)")) from None
+            raise QoexError(error.sentence()) from None
     took = time.monotonic() - start
     if json is None or put_json(json, stored_solution_data(market, solution)):
         show(stored_view(market, solution, took, width()))

@@ -128,8 +128,8 @@ def _bearer(*, operator: bool, provider: str | None, user: str | None) -> tuple[
     """
     import re
 
-    from qoex.agent.reports.nodes import NODE_NAME
     from qoex.agent.tokens import Role
+    from qoex.wire.names import NODE_NAME
 
     said = [
         (role, node)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from qoex.client.asynchronous import AsyncClient
 from qoex.client.blocking import Client
-from qoex.client.errors import AgentError, Fault
+from qoex.client.errors import AgentError
 from qoex.client.exchange import Retries
 from qoex.client.reports import Line, new_key
+from qoex.wire.problems import Fault
 
 __all__ = ["AgentError", "AsyncClient", "Client", "Fault", "Line", "Retries", "new_key"]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
+from httpx_sse import EventSource
 
 from qoex.client.calls import Calls
 from qoex.client.exchange import (
     TIMEOUT,
-    Batch,
     Call,
-    Outcome,
+    CallBatch,
+    Reply,
     Retries,
     Todo,
     exchange,
@@ -76,12 +78,12 @@ class AsyncClient(Calls):
         """Close all connections."""
         await self._http.aclose()
 
-    async def perform(self, what: Call[T] | Batch[T]) -> T:
+    async def perform(self, what: Call[T] | CallBatch[T]) -> T:
         """Carry out what a call describes; its methods do that for you."""
-        if isinstance(what, Batch):
+        if isinstance(what, CallBatch):
             return what.merge([await self.perform(item) for item in what.calls])
-        todos: Generator[Todo, Outcome, T] = exchange(what, self._http, self._retries, self._rng)
-        outcome: Outcome = None
+        todos: Generator[Todo, Reply, T] = exchange(what, self._http, self._retries, self._rng)
+        outcome: Reply = None
         while True:
             try:
                 todo = todos.send(outcome)
@@ -90,7 +92,7 @@ class AsyncClient(Calls):
                 return result
             outcome = await self._do(todo)
 
-    async def _do(self, todo: Todo) -> Outcome:
+    async def _do(self, todo: Todo) -> Reply:
         if not isinstance(todo, httpx.Request):
             await asyncio.sleep(todo)
             return None
@@ -108,9 +110,10 @@ class AsyncClient(Calls):
                 response = await self._http.send(request, stream=True)
                 try:
                     if response.is_success:
-                        async for chunk in response.aiter_bytes():
-                            for item in following.feed(chunk):
-                                yield item
+                        async with aclosing(EventSource(response).aiter_sse()) as events:
+                            async for event in events:
+                                for item in following.take(event):
+                                    yield item
                         pause = following.ended()
                     else:
                         await response.aread()

@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
+from httpx_sse import EventSource
 
 from qoex.client.calls import Calls
 from qoex.client.exchange import (
     TIMEOUT,
-    Batch,
     Call,
-    Outcome,
+    CallBatch,
+    Reply,
     Retries,
     Todo,
     exchange,
@@ -76,12 +77,12 @@ class Client(Calls):
         """Close all connections."""
         self._http.close()
 
-    def perform(self, what: Call[T] | Batch[T]) -> T:
+    def perform(self, what: Call[T] | CallBatch[T]) -> T:
         """Carry out what a call describes; its methods do that for you."""
-        if isinstance(what, Batch):
+        if isinstance(what, CallBatch):
             return what.merge([self.perform(item) for item in what.calls])
-        todos: Generator[Todo, Outcome, T] = exchange(what, self._http, self._retries, self._rng)
-        outcome: Outcome = None
+        todos: Generator[Todo, Reply, T] = exchange(what, self._http, self._retries, self._rng)
+        outcome: Reply = None
         while True:
             try:
                 todo = todos.send(outcome)
@@ -90,7 +91,7 @@ class Client(Calls):
                 return result
             outcome = self._do(todo)
 
-    def _do(self, todo: Todo) -> Outcome:
+    def _do(self, todo: Todo) -> Reply:
         if not isinstance(todo, httpx.Request):
             time.sleep(todo)
             return None
@@ -108,8 +109,8 @@ class Client(Calls):
                 response = self._http.send(request, stream=True)
                 try:
                     if response.is_success:
-                        for chunk in response.iter_bytes():
-                            yield from following.feed(chunk)
+                        for event in EventSource(response).iter_sse():
+                            yield from following.take(event)
                         pause = following.ended()
                     else:
                         response.read()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from qoex.errors import QoexError
+from qoex.wire.problems import Fault
 
 # Slugs of the client itself; all others come from the agent.
 UNREACHABLE = "unreachable"
@@ -15,14 +15,6 @@ UNREADABLE = "unreadable"
 NOT_READY = "not-ready"
 
 _LONGEST_EXTRACT = 200  # characters of an answer that is no problem document
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a request: where it is, and what."""
-
-    where: str
-    what: str
 
 
 class AgentError(QoexError):

@@ -54,7 +54,7 @@ class Call(Generic[T_co]):
 
 
 @dataclass(frozen=True)
-class Batch(Generic[T]):
+class CallBatch(Generic[T]):
     """Several calls, one after the other, whose results make one."""
 
     calls: Sequence[Call[T]]
@@ -64,7 +64,7 @@ class Batch(Generic[T]):
 class BlockingPerformer(Protocol):
     """Who waits for what a call describes; :class:`qoex.client.Client` is one."""
 
-    def perform(self, what: Call[T] | Batch[T]) -> T:
+    def perform(self, what: Call[T] | CallBatch[T]) -> T:
         """Carry it out."""
         ...
 
@@ -72,20 +72,20 @@ class BlockingPerformer(Protocol):
 class AsyncPerformer(Protocol):
     """Who can be awaited; :class:`qoex.client.AsyncClient` is one."""
 
-    async def perform(self, what: Call[T] | Batch[T]) -> T:
+    async def perform(self, what: Call[T] | CallBatch[T]) -> T:
         """Carry it out."""
         ...
 
 
-class Method(Generic[P, T]):
+class CallMethod(Generic[P, T]):
     """A method of both clients, made of the description of its call."""
 
-    def __init__(self, describe: Callable[Concatenate[Any, P], Call[T] | Batch[T]]) -> None:
+    def __init__(self, describe: Callable[Concatenate[Any, P], Call[T] | CallBatch[T]]) -> None:
         self._describe = describe
         self.__doc__ = describe.__doc__
 
     @overload
-    def __get__(self, client: None, owner: type) -> Method[P, T]: ...
+    def __get__(self, client: None, owner: type) -> CallMethod[P, T]: ...
 
     @overload
     def __get__(self, client: BlockingPerformer, owner: type) -> Callable[P, T]: ...
@@ -108,9 +108,14 @@ class Method(Generic[P, T]):
         return carried_out
 
 
-def call(describe: Callable[Concatenate[Any, P], Call[T] | Batch[T]]) -> Method[P, T]:
+def call(describe: Callable[Concatenate[Any, P], Call[T] | CallBatch[T]]) -> CallMethod[P, T]:
     """Turn the description of a call into a method of both clients."""
-    return Method(describe)
+    return CallMethod(describe)
+
+
+def nothing(content: bytes) -> None:
+    """Read an answer of which only the status matters."""
+    del content
 
 
 def path_of(*parts: str | int) -> str:
@@ -119,7 +124,7 @@ def path_of(*parts: str | int) -> str:
 
 
 Todo = httpx.Request | float
-Outcome = httpx.Response | httpx.RequestError | None
+Reply = httpx.Response | httpx.RequestError | None
 
 # Refused before anything was done, so that any request may be sent again.
 _NOT_DONE = (429, 503)
@@ -169,7 +174,7 @@ class Retries:
 
 def exchange(
     call: Call[T], build: httpx.Client | httpx.AsyncClient, retries: Retries, rng: random.Random
-) -> Generator[Todo, Outcome, T]:
+) -> Generator[Todo, Reply, T]:
     """Carry out a call; see the module.
 
     Args:
@@ -233,7 +238,7 @@ def refusal(response: httpx.Response) -> AgentError:
     )
 
 
-def _judge(call: Call[T], outcome: Outcome, address: str) -> tuple[AgentError, bool]:
+def _judge(call: Call[T], outcome: Reply, address: str) -> tuple[AgentError, bool]:
     """Return what went wrong, and whether the request may be sent again."""
     if isinstance(outcome, httpx.Response):
         status = outcome.status_code

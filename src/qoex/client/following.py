@@ -1,4 +1,4 @@
-"""Server-Sent Events: reading them, and connecting again where a connection ends.
+"""Server-Sent Events: what they say, and connecting again where a connection ends.
 
 No input or output here either: :class:`Following` is told what came, and says what to do.
 """
@@ -6,15 +6,15 @@ No input or output here either: :class:`Following` is told what came, and says w
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import httpx
+from httpx_sse import ServerSentEvent
 
 from qoex.client.errors import UNREADABLE, AgentError
-from qoex.client.exchange import Call, Retries, refusal, unreachable
+from qoex.client.exchange import Call, Retries, nothing, refusal, unreachable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,78 +22,7 @@ T = TypeVar("T")
 # The agent sends a comment every 15 s, so after three of them the connection is dead.
 SILENCE = 45.0  # seconds
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _AGAIN = (429, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class Event:
-    """One event as it came.
-
-    Attributes:
-        kind: its name.
-        data: its text.
-    """
-
-    kind: str
-    data: bytes
-
-
-class EventReader:
-    """Makes events of bytes, however they are cut (the format of the HTML standard).
-
-    Attributes:
-        last_id: id of the last event, or None.
-        pause: seconds that the sender asks to wait before connecting again, or None.
-    """
-
-    def __init__(self, last_id: str | None = None) -> None:
-        self.last_id = last_id
-        self.pause: float | None = None
-        self._held = b""
-        self._id = last_id
-        self._forget()
-
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Yield the events that are complete now."""
-        held = self._held + chunk
-        # A carriage return at the end may be half of a line's end.
-        kept = b"\r" if held.endswith(b"\r") else b""
-        *lines, rest = _LINE_END.split(held[: len(held) - len(kept)])
-        self._held = rest + kept
-        for line in lines:
-            event = self._line(line)
-            if event is not None:
-                yield event
-
-    def interrupted(self) -> None:
-        """Forget the event that was under way: the connection ended."""
-        self._held = b""
-        self._id = self.last_id
-        self._forget()
-
-    def _forget(self) -> None:
-        self._kind = ""
-        self._data: list[bytes] = []
-
-    def _line(self, line: bytes) -> Event | None:
-        if not line:
-            self.last_id = self._id
-            event = Event(self._kind or "message", b"\n".join(self._data))
-            complete = bool(self._data)
-            self._forget()
-            return event if complete else None
-        name, _, value = line.partition(b":")  # a comment has an empty name
-        value = value.removeprefix(b" ")
-        if name == b"data":
-            self._data.append(value)
-        elif name == b"event":
-            self._kind = value.decode("utf-8", "replace")
-        elif name == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", "replace")
-        elif name == b"retry" and value.isdigit():
-            self.pause = int(value) / 1000.0
-        return None
 
 
 @dataclass(frozen=True)
@@ -121,30 +50,33 @@ class Following(Generic[T]):
         self._address = address
         self._retries = retries
         self._rng = rng
-        self._reader = EventReader(stream.last_id)
+        self._last_id = stream.last_id
+        self._asked = 0.0  # seconds that the agent asks to wait before connecting again
         self._failures = 0
 
     def call(self) -> Call[None]:
         """Return the request that opens the next connection."""
         headers = {"accept": "text/event-stream", "cache-control": "no-cache"}
-        if self._reader.last_id is not None:
-            headers["last-event-id"] = self._reader.last_id
-        return Call("GET", self._stream.path, _nothing, headers=headers, timeout=SILENCE)
+        if self._last_id is not None:
+            headers["last-event-id"] = self._last_id
+        return Call("GET", self._stream.path, nothing, headers=headers, timeout=SILENCE)
 
-    def feed(self, chunk: bytes) -> Iterator[T]:
-        """Yield what the events say that are complete now."""
+    def take(self, event: ServerSentEvent) -> Iterator[T]:
+        """Yield what an event says, if it is one that is followed."""
         self._failures = 0
-        for event in self._reader.feed(chunk):
-            if event.kind != "cycle":
-                continue
-            try:
-                yield self._stream.read(event.data)
-            except ValueError as error:
-                first = " ".join(str(error).split("\n")[:3])
-                raise AgentError(
-                    UNREADABLE,
-                    f"an event of {self._stream.path} is not what an agent sends: {first}",
-                ) from None
+        if event.retry is not None:
+            self._asked = event.retry / 1000.0
+        self._last_id = event.id or self._last_id
+        if event.event != "cycle" or not event.data:
+            return
+        try:
+            yield self._stream.read(event.data.encode())
+        except ValueError as error:
+            first = " ".join(str(error).split("\n")[:3])
+            raise AgentError(
+                UNREADABLE,
+                f"an event of {self._stream.path} is not what an agent sends: {first}",
+            ) from None
 
     def refused(self, response: httpx.Response) -> float:
         """Return how long to pause after a refusal, read to its end.
@@ -163,7 +95,6 @@ class Following(Generic[T]):
         Raises:
             AgentError: too many attempts in a row brought nothing.
         """
-        self._reader.interrupted()
         reason = error or RuntimeError("the stream ended")
         return self._pause(unreachable(self._address, reason))
 
@@ -172,7 +103,7 @@ class Following(Generic[T]):
         pause = self._retries.pause(self._failures, error.retry_after, self._rng)
         if pause is None:
             raise error
-        return max(pause, self._reader.pause or 0.0)
+        return max(pause, self._asked)
 
 
 class BlockingFollower(Protocol):
@@ -227,7 +158,3 @@ class StreamMethod(Generic[P, T]):
 def stream(describe: Callable[Concatenate[Any, P], Stream[T]]) -> StreamMethod[P, T]:
     """Turn the description of a stream into a method of both clients."""
     return StreamMethod(describe)
-
-
-def _nothing(content: bytes) -> None:
-    del content

@@ -7,9 +7,9 @@ values decisions that are renewed in every cycle, hourly and never by it.
 from __future__ import annotations
 
 from qoex.fleet.policies import EVERY_CYCLE, HOURLY, NEVER, POLICIES, Score
-from qoex.fleet.record import Record, Totals
+from qoex.fleet.record import FleetTotals, Record
 from qoex.fleet.settings import FleetSettings
-from qoex.fleet.simulation import Cycles, Simulation, Step
+from qoex.fleet.simulation import Cycles, FleetStep, Simulation
 from qoex.fleet.world import World
 
 __all__ = [
@@ -19,10 +19,10 @@ __all__ = [
     "POLICIES",
     "Cycles",
     "FleetSettings",
+    "FleetStep",
+    "FleetTotals",
     "Record",
     "Score",
     "Simulation",
-    "Step",
-    "Totals",
     "World",
 ]

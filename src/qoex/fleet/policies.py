@@ -13,10 +13,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex.client.results import Pair
 from qoex.fleet.settings import HOUR
 from qoex.model import qoe
 from qoex.model.market import FloatArray, Market
+from qoex.wire.answers import PairAnswer
 
 EVERY_CYCLE, HOURLY, NEVER = "every cycle", "hourly", "never"
 POLICIES = (EVERY_CYCLE, HOURLY, NEVER)
@@ -44,10 +44,10 @@ class Score:
 SCORES = tuple(item.name for item in fields(Score))
 
 
-class Allocation:
+class PolicyAllocation:
     """What a decision fixed: rewards, compute and bandwidth of each of its pairs."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    def __init__(self, pairs: Sequence[PairAnswer]) -> None:
         self._rows = {name: n for n, name in enumerate(dict.fromkeys(p.provider for p in pairs))}
         self._columns = {name: m for m, name in enumerate(dict.fromkeys(p.user for p in pairs))}
         rows = [self._rows[pair.provider] for pair in pairs]
@@ -68,7 +68,7 @@ class Allocation:
         return given[0], given[1], given[2]
 
 
-def worth(market: Market | None, allocation: Allocation | None) -> Score:
+def worth(market: Market | None, allocation: PolicyAllocation | None) -> Score:
     """Return what a fixed allocation is worth in a market.
 
     Compute and bandwidth stay as they were fixed, so that QoE is what eq. 7 gives with the work
@@ -110,10 +110,10 @@ class Holders:
     """The allocation that each policy has at the moment."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Allocation] = {}
+        self._held: dict[str, PolicyAllocation] = {}
         self._hour = -1
 
-    def take(self, time: float, allocation: Allocation | None) -> None:
+    def take(self, time: float, allocation: PolicyAllocation | None) -> None:
         """Let each policy take the agent's allocation in force, if it is time for it.
 
         Args:

@@ -10,12 +10,12 @@ import numpy as np
 
 from qoex.fleet.policies import POLICIES, SCORES
 from qoex.fleet.settings import HOUR
-from qoex.fleet.simulation import Step
+from qoex.fleet.simulation import FleetStep
 from qoex.model.market import FloatArray
 
 
 @dataclass(frozen=True)
-class Totals:
+class FleetTotals:
     """One policy over the whole time.
 
     Attributes:
@@ -59,14 +59,14 @@ class Record:
         self._cycle_ms: list[float] = []
         self._seconds: list[float] = []
 
-    def add(self, step: Step) -> None:
+    def add(self, step: FleetStep) -> None:
         """Take one step in."""
         self.times.append(step.time / HOUR)
         self.users.append(step.users)
         self.providers.append(step.providers)
         self.lines += step.lines
         if step.cycle.result == "kept":
-            self.kept[step.cycle.reason.partition(":")[0]] += 1
+            self.kept[step.cycle.ending] += 1
         total = step.cycle.duration_ms.get("total")
         if total is not None:
             self._cycle_ms.append(total)
@@ -88,11 +88,11 @@ class Record:
         np.divide(total, users, out=means, where=users > 0)
         return means
 
-    def totals(self, policy: str) -> Totals:
+    def totals(self, policy: str) -> FleetTotals:
         """Return one policy over the whole time, of at least one step."""
         values = {name: np.asarray(series) for name, series in self.scores[policy].items()}
         present = max(1, sum(self.users))
-        return Totals(
+        return FleetTotals(
             qoe_sum=float(values["qoe"].mean()),
             qoe_mean=float(values["qoe"].sum()) / present,
             payments=float(values["payments"].sum()),

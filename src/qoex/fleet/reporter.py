@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from qoex.client.calls import MOST_LINES
-from qoex.client.reports import DemandReport, Line, ProviderReport, UserReport
+from qoex.client.reports import Line
 from qoex.fleet.world import Changes, World
 from qoex.model.market import FloatArray
+from qoex.wire.reports import DemandReport, ProviderReport, UserReport
 
 # A lifetime is another one, to be declared by everybody at once, if it differs by this factor.
 _ANOTHER = 1.5

@@ -12,12 +12,12 @@ from typing import Self
 
 from qoex.client import AgentError, Client, Line
 from qoex.client.errors import UNREACHABLE
-from qoex.client.results import BulkReceipt, CycleSummary
 from qoex.errors import InvalidInputError, QoexError
-from qoex.fleet.policies import Allocation, Holders, Score
+from qoex.fleet.policies import Holders, PolicyAllocation, Score
 from qoex.fleet.reporter import Reporter
 from qoex.fleet.settings import FleetSettings
 from qoex.fleet.world import World
+from qoex.wire.answers import BulkAnswer, CycleAnswer
 
 # What the agent says if nodes expired, though they are there: this machine was too slow, or the
 # agent began anew. Everybody registers again then.
@@ -41,7 +41,7 @@ class Cycles(StrEnum):
 
 
 @dataclass(frozen=True)
-class Step:
+class FleetStep:
     """One step of a simulation.
 
     Attributes:
@@ -61,7 +61,7 @@ class Step:
     users: int
     providers: int
     lines: int
-    cycle: CycleSummary
+    cycle: CycleAnswer
     scores: dict[str, Score]
     seconds: float
     late: float
@@ -104,7 +104,7 @@ class Simulation:
         self._holders = Holders()
         self._slowest = 0.0
         self._in_force: int | None = None
-        self._allocation: Allocation | None = None
+        self._allocation: PolicyAllocation | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +120,7 @@ class Simulation:
             with contextlib.suppress(AgentError):
                 self._client.report_many(self._reporter.farewell())
 
-    def steps(self, duration: float | None = None) -> Generator[Step, None, None]:
+    def steps(self, duration: float | None = None) -> Generator[FleetStep, None, None]:
         """Yield each step once it is done.
 
         Args:
@@ -139,7 +139,7 @@ class Simulation:
             self._holders.take(self.world.time, self._allocation)
             due = begin + self._pace
             now = time.monotonic()
-            yield Step(
+            yield FleetStep(
                 number=number,
                 time=self.world.time,
                 users=len(self.world.user_names),
@@ -169,7 +169,7 @@ class Simulation:
         step = max(self._pace, _MARGIN * self._slowest)
         return round(max(_LEAST_LIFETIME, settings.lifetime / settings.step * step), 3)
 
-    def _send(self, lines: Iterable[Line]) -> BulkReceipt:
+    def _send(self, lines: Iterable[Line]) -> BulkAnswer:
         try:
             return self._client.report_many(lines)
         except AgentError as error:
@@ -177,7 +177,7 @@ class Simulation:
                 raise
         return self._client.report_many(self._reporter.everything(self._lifetime()))
 
-    def _first_cycle(self, position: int) -> CycleSummary:
+    def _first_cycle(self, position: int) -> CycleAnswer:
         """Return the first decided cycle that knows what stands at this place of the log."""
         until = time.monotonic() + _FIRST_DECISION
         reason = "no cycle was run"
@@ -192,13 +192,13 @@ class Simulation:
             f"the agent came to no decision within {_FIRST_DECISION:g} seconds: {reason}"
         )
 
-    def _newest_cycle(self) -> CycleSummary | None:
+    def _newest_cycle(self) -> CycleAnswer | None:
         if self._cycles is Cycles.ASK:
             return self._client.run_cycle()
         return next(iter(self._client.cycles(limit=1).cycles), None)
 
-    def _read_decision(self, cycle: CycleSummary) -> None:
+    def _read_decision(self, cycle: CycleAnswer) -> None:
         if cycle.in_force is None or cycle.in_force == self._in_force:
             return
-        self._allocation = Allocation(self._client.decision(cycle.in_force).pairs)
+        self._allocation = PolicyAllocation(self._client.decision(cycle.in_force).pairs)
         self._in_force = cycle.in_force

@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Demands:
+class WorldDemands:
     """What some users demand, and their links (N×M each).
 
     Attributes:
@@ -40,13 +40,13 @@ class Demands:
     mean_snr_db: FloatArray
     snr_db: FloatArray
 
-    def kept(self, users: BoolArray) -> Demands:
+    def kept(self, users: BoolArray) -> WorldDemands:
         """Return those of the marked users."""
-        return Demands(**{name: array[:, users] for name, array in self._arrays()})
+        return WorldDemands(**{name: array[:, users] for name, array in self._arrays()})
 
-    def joined(self, others: Demands) -> Demands:
+    def joined(self, others: WorldDemands) -> WorldDemands:
         """Return these, and then those of others."""
-        return Demands(
+        return WorldDemands(
             **{
                 name: np.concatenate([array, getattr(others, name)], axis=1)
                 for name, array in self._arrays()
@@ -182,11 +182,11 @@ class World:
     def _drawn(self, ends: Interval, *shape: int) -> FloatArray:
         return self._rng.uniform(*ends, shape)
 
-    def _new_demands(self, users: int) -> Demands:
+    def _new_demands(self, users: int) -> WorldDemands:
         ranges, shape = self.settings.ranges, (self.settings.providers, users)
         mean = self._drawn(ranges.snr_db, *shape)
         deviation = self.settings.movement * self._rng.standard_normal(shape)
-        return Demands(
+        return WorldDemands(
             examples=self._rng.choice(ranges.examples, shape),
             input_tokens=self._rng.integers(*ranges.tokens, shape, endpoint=True),
             output_tokens=self._rng.integers(*ranges.tokens, shape, endpoint=True),

@@ -12,18 +12,19 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from qoex.agent.cycle.history import Decided, History
 from qoex.agent.cycle.publishing import Published, Publisher, Subscription
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import CycleRecord
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.reports.kept import Cause, CycleEnding
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.agent.solving.recording import cycle_record, with_durations
 from qoex.agent.solving.snapshot import Snapshot
-from qoex.agent.solving.task import Admission, AdmitBy, Outcome, Task, Verdict
+from qoex.agent.solving.task import AdmissionObjective, AdmissionRule, CycleOutcome, Task
 from qoex.agent.solving.worker import Worker, not_ready
-from qoex.agent.state.intake import Intake
+from qoex.agent.state.intake import Intake, utc_now
 from qoex.agent.storage import Store
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class CycleSettings:
 
     cycle_s: float | None = 5.0
     deadline_s: float = 30.0
-    admit_by: AdmitBy = AdmitBy.VALUE
+    admit_by: AdmissionObjective = AdmissionObjective.VALUE
     admission_most: float = 0.5
 
 
@@ -56,13 +57,8 @@ class CycleCounts:
     """What the engine did since it started."""
 
     decided: int = 0
-    kept: dict[Verdict, int] = field(default_factory=dict)
+    kept: dict[CycleEnding, int] = field(default_factory=dict)
     failed: int = 0  # not even recorded, for the store did not take it
-
-
-def utc_now() -> datetime:
-    """Return the time, UTC."""
-    return datetime.now(UTC)
 
 
 class Engine:
@@ -107,7 +103,7 @@ class Engine:
         self._clock = clock
         self._waiting: list[asyncio.Future[CycleRecord]] = []
         self._wanted = asyncio.Event()
-        self._last_verdict: Verdict | None = None
+        self._last_ending: CycleEnding | None = None
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -195,9 +191,8 @@ class Engine:
         outcome = not_ready(deadline)
         if ready:
             outcome = await self._worker.run(self._task_of(snapshot, last), deadline - taken)
-            if outcome.verdict is Verdict.DEADLINE:  # that of the cycle, not what was left of it
-                reason = f"no decision was found within {deadline:.3g} s"
-                outcome = replace(outcome, reason=reason)
+            if outcome.ending is CycleEnding.DEADLINE:  # that of the cycle, not what was left of it
+                outcome = replace(outcome, kept=Cause.TOO_LATE.kept(seconds=deadline))
         if self._stopping:
             raise _stopping()
         record = cycle_record(
@@ -226,7 +221,7 @@ class Engine:
         return Task(
             snapshot=snapshot,
             start=None if last is None else last.start(),
-            admission=Admission(
+            admission=AdmissionRule(
                 by=settings.admit_by,
                 most=settings.admission_most,
                 seconds=_ADMISSION_SHARE * settings.deadline_s,
@@ -239,31 +234,37 @@ class Engine:
         return None if in_force is None else await self._history.decided(in_force.cycle)
 
     def _publish(
-        self, record: CycleRecord, outcome: Outcome, decided: Decided | None, last: Decided | None
+        self,
+        record: CycleRecord,
+        outcome: CycleOutcome,
+        decided: Decided | None,
+        last: Decided | None,
     ) -> CycleRecord:
-        before = self._last_verdict
-        self._last_verdict = outcome.verdict
+        before = self._last_ending
+        self._last_ending = outcome.ending
         if decided is None:
-            self.counts.kept[outcome.verdict] = self.counts.kept.get(outcome.verdict, 0) + 1
-            if outcome.verdict is not before:
+            self.counts.kept[outcome.ending] = self.counts.kept.get(outcome.ending, 0) + 1
+            if outcome.ending is not before:
                 _log.warning("cycle %d kept the last decision: %s", record.number, record.reason)
         else:
             self.counts.decided += 1
             decided.record = record
             self._history.remember(decided)
-            if before not in (None, Verdict.DECIDED):
+            if before not in (None, CycleEnding.DECIDED):
                 _log.info("cycle %d brought a decision again", record.number)
         self.latest = Published(record, decided or last)
         self.publisher.publish(self.latest)
         return record
 
 
-async def _decided(record: CycleRecord, snapshot: Snapshot, outcome: Outcome) -> Decided | None:
+async def _decided(
+    record: CycleRecord, snapshot: Snapshot, outcome: CycleOutcome
+) -> Decided | None:
     """Return the decision that an outcome brings; None if it brings none."""
     if outcome.payload is None:
         return None
     names = snapshot.provider_names, snapshot.user_names
-    allocation = await asyncio.to_thread(Allocation.decoded, outcome.payload, *names)
+    allocation = await asyncio.to_thread(CertifiedAllocation.decoded, outcome.payload, *names)
     return Decided(record, outcome.payload, allocation, snapshot)
 
 
@@ -284,4 +285,4 @@ def _since(moment: float) -> float:
 
 
 def _stopping() -> Refused:
-    return Refused(Problem.STOPPING, "The agent is stopping; no cycle is run any more.")
+    return Refused(ProblemKind.STOPPING, "The agent is stopping; no cycle is run any more.")

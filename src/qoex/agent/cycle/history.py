@@ -10,9 +10,9 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import CycleRecord, CycleResult, NodeKind
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.agent.solving.explanations import Explanation, explain_node, place_in
 from qoex.agent.solving.snapshot import Snapshot
 from qoex.agent.solving.task import Start
@@ -40,7 +40,7 @@ class Decided:
 
     record: CycleRecord
     payload: bytes
-    allocation: Allocation
+    allocation: CertifiedAllocation
     snapshot: Snapshot | None = None
     market: Market | None = field(default=None, init=False)
 
@@ -80,7 +80,7 @@ class History:
         self.remember(found)
         return found
 
-    async def allocation(self, cycle: int) -> Allocation:
+    async def allocation(self, cycle: int) -> CertifiedAllocation:
         """Return the allocation that a cycle brought; see ``decided``."""
         return (await self.decided(cycle)).allocation
 
@@ -93,7 +93,7 @@ class History:
         found = self._decided.get(cycle)
         record = await self._store.cycle(cycle) if found is None else found.record
         if record is None:
-            raise Refused(Problem.NOT_FOUND, f"There is no cycle {cycle}.")
+            raise Refused(ProblemKind.NOT_FOUND, f"There is no cycle {cycle}.")
         return record
 
     async def in_force(self, cycle: int) -> tuple[CycleRecord, Decided]:
@@ -104,7 +104,7 @@ class History:
         """
         record = await self.record(cycle)
         if record.in_force is None:
-            raise Refused(Problem.NOT_FOUND, f"No decision was in force after cycle {cycle}.")
+            raise Refused(ProblemKind.NOT_FOUND, f"No decision was in force after cycle {cycle}.")
         return record, await self.decided(record.in_force)
 
     async def explanation(self, cycle: int, kind: NodeKind, name: str) -> Explanation:
@@ -151,7 +151,7 @@ class History:
 
     async def _read(self, record: CycleRecord) -> Decided:
         if record.result is not CycleResult.DECIDED:
-            raise Refused(Problem.NOT_FOUND, f"Cycle {record.number} brought no decision.")
+            raise Refused(ProblemKind.NOT_FOUND, f"Cycle {record.number} brought no decision.")
         assert record.payload is not None
         assert record.membership is not None
         payload = await self._store.get_blob(record.payload)
@@ -159,7 +159,7 @@ class History:
         if payload is None or names is None:
             raise DamagedLogError(f"the allocation of cycle {record.number} is not stored")
         try:
-            allocation = await asyncio.to_thread(Allocation.decoded, payload, *names)
+            allocation = await asyncio.to_thread(CertifiedAllocation.decoded, payload, *names)
         except InvalidInputError as error:
             raise DamagedLogError(f"cycle {record.number}: {error}") from error
         return Decided(record, payload, allocation)

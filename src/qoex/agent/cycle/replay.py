@@ -22,9 +22,10 @@ import numpy as np
 from qoex.agent.cycle.history import Decided, History
 from qoex.agent.errors import Refused
 from qoex.agent.reports.entries import CycleRecord, CycleResult
-from qoex.agent.solving.allocation import Allocation
-from qoex.agent.solving.recording import VERSION, verdict_of
-from qoex.agent.solving.task import Outcome, Start, Task, Verdict
+from qoex.agent.reports.kept import CycleEnding
+from qoex.agent.solving.allocation import CertifiedAllocation
+from qoex.agent.solving.recording import VERSION
+from qoex.agent.solving.task import CycleOutcome, Start, Task
 from qoex.agent.solving.worker import Worker
 from qoex.agent.state.recovery import DamagedLogError, recover_registry
 from qoex.agent.state.registry import Registry
@@ -119,8 +120,7 @@ class _Again:
 
     async def computed(self, record: CycleRecord) -> Replayed:
         """Compute a cycle again; its number is larger than that of the one before."""
-        verdict = verdict_of(record)
-        if not verdict.is_reproducible:
+        if not record.ending.is_reproducible:
             detail = f"it was kept for a reason that the log does not hold ({record.reason})"
             return Replayed(record.number, record.result, Sameness.NOT_RECOMPUTED, detail)
         start: Start | None = None
@@ -131,9 +131,9 @@ class _Again:
         task = Task(snapshot, start=start, dropped=record.dropped)
         outcome = await self._worker.run(task, _LONGEST_S)
         stored: Decided | None = None
-        if verdict is Verdict.DECIDED:
+        if record.ending is CycleEnding.DECIDED:
             stored = await self._stored(record.number)
-        detail = await asyncio.to_thread(_difference, record, verdict, outcome, stored)
+        detail = await asyncio.to_thread(_difference, record, outcome, stored)
         sameness = Sameness.DIFFERENT if detail else Sameness.SAME
         return Replayed(record.number, record.result, sameness, detail)
 
@@ -156,13 +156,11 @@ class _Again:
             raise DamagedLogError(refused.detail) from None
 
 
-def _difference(
-    record: CycleRecord, verdict: Verdict, outcome: Outcome, stored: Decided | None
-) -> str:
+def _difference(record: CycleRecord, outcome: CycleOutcome, stored: Decided | None) -> str:
     """Say what differs between a cycle and its repetition; "" if nothing does."""
-    if outcome.verdict is not verdict:
-        why = f" ({outcome.reason})" if outcome.reason else ""
-        return f"it was {verdict}, and is {outcome.verdict} now{why}{_other_version(record)}"
+    if outcome.ending is not record.ending:
+        why = f" ({outcome.sentence})" if outcome.sentence else ""
+        return f"it was {record.ending}, and is {outcome.ending} now{why}{_other_version(record)}"
     if stored is None:
         return ""
     if stored.allocation.encoded().digest != record.digest:
@@ -170,13 +168,13 @@ def _difference(
     if outcome.digest == record.digest:
         return ""
     assert outcome.payload is not None
-    now = Allocation.decoded(
+    now = CertifiedAllocation.decoded(
         outcome.payload, stored.allocation.provider_names, stored.allocation.user_names
     )
     return _numbers(stored.allocation, now) + _other_version(record)
 
 
-def _numbers(then: Allocation, now: Allocation) -> str:
+def _numbers(then: CertifiedAllocation, now: CertifiedAllocation) -> str:
     if not np.array_equal(then.present, now.present):
         return "other pairs are in the market now"
     largest = max(

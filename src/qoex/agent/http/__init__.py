@@ -6,7 +6,6 @@ problems    refusals as RFC 9457 problem details
 security    whose token it is, and what it allows
 limits      token buckets, counted streams
 bodies      bodies of requests, read within limits; JSON without ambiguity
-answers     the forms of answers, for the OpenAPI description
 events      server-sent events
 routes      one module for each subject
 """

@@ -12,7 +12,7 @@ from qoex.agent.errors import Refused
 from qoex.agent.http import problems
 from qoex.agent.http.gate import Gate
 from qoex.agent.http.lean import ShortWay
-from qoex.agent.http.parts import Parts
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.http.routes import (
     bulk,
     cycles,
@@ -63,7 +63,7 @@ def create_api() -> FastAPI:
     return api
 
 
-def create_app(parts: Parts) -> ASGIApp:
+def create_app(parts: AgentParts) -> ASGIApp:
     """Return the application that answers for an agent."""
     api = create_api()
     api.state.parts = parts

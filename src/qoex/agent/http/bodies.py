@@ -1,4 +1,4 @@
-"""Bodies of requests: read within limits of size and time, and JSON that has one meaning only."""
+"""Bodies: requests are read within limits of size and time, and JSON has one meaning only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
+from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from qoex.agent.errors import Fault, Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
+from qoex.wire.problems import Fault
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -23,6 +26,11 @@ _MOST_DIGITS = 30
 _LONGEST_NAME = 80  # of what a message repeats
 
 
+def json_answer(answer: Any, status: int = 200) -> Response:
+    """Return an answer in JSON."""
+    return Response(to_json(answer), status, media_type=JSON)
+
+
 def require_media_type(request: Request, *allowed: str) -> None:
     """Let a body of one of the media types pass.
 
@@ -31,7 +39,9 @@ def require_media_type(request: Request, *allowed: str) -> None:
     """
     headers = request.headers
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(Problem.UNSUPPORTED_MEDIA_TYPE, "The body is compressed; send it as it is.")
+        raise Refused(
+            ProblemKind.UNSUPPORTED_MEDIA_TYPE, "The body is compressed; send it as it is."
+        )
     given = headers.get("content-type", "")
     media_type, _, parameters = given.partition(";")
     name, _, value = parameters.strip().lower().partition("=")
@@ -39,7 +49,7 @@ def require_media_type(request: Request, *allowed: str) -> None:
     if not fits or (name == "charset" and value.strip('"') not in ("utf-8", "utf8")):
         said = f"has the media type {given[:_LONGEST_NAME]!r}" if given else "has no media type"
         raise Refused(
-            Problem.UNSUPPORTED_MEDIA_TYPE,
+            ProblemKind.UNSUPPORTED_MEDIA_TYPE,
             f"The body {said}; it must be {' or '.join(allowed)}, in UTF-8.",
         )
 
@@ -74,7 +84,7 @@ async def body_parts(request: Request, most: int, seconds: float) -> AsyncIterat
                 message = await request.receive()
         except TimeoutError:
             raise Refused(
-                Problem.REQUEST_TIMEOUT, f"The body did not come within {seconds:g} s."
+                ProblemKind.REQUEST_TIMEOUT, f"The body did not come within {seconds:g} s."
             ) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
@@ -114,7 +124,7 @@ def strict_object(raw: bytes) -> dict[str, Any]:
     said = strict_json(raw)
     if not isinstance(said, dict):
         what = "It must be a JSON object"
-        raise Refused(Problem.INVALID_REPORT, f"The body: {what}.", [Fault("", what)])
+        raise Refused(ProblemKind.INVALID_REPORT, f"The body: {what}.", [Fault("", what)])
     return said
 
 
@@ -138,11 +148,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _malformed(what: str) -> Refused:
-    return Refused(Problem.MALFORMED_JSON, f"The body cannot be read: {what}.")
+    return Refused(ProblemKind.MALFORMED_JSON, f"The body cannot be read: {what}.")
 
 
 def _too_large(most: int) -> Refused:
-    return Refused(Problem.TOO_LARGE, f"The body has more than {most} bytes.")
+    return Refused(ProblemKind.TOO_LARGE, f"The body has more than {most} bytes.")
 
 
 _DECODER = json.JSONDecoder(

@@ -8,38 +8,39 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from qoex.agent.errors import Problem
+from qoex.agent.errors import ProblemKind
 from qoex.agent.http import problems
 from qoex.agent.http.bodies import JSON
-from qoex.agent.reports.nodes import AGENT_KEY_PREFIX, IDEMPOTENCY_KEY
+from qoex.wire.names import AGENT_KEY_PREFIX, IDEMPOTENCY_KEY
+from qoex.wire.problems import ProblemBody
 
 Example = Mapping[str, Any]
 
 # What every route can answer, and every one below /v1.
-ANYWHERE = (Problem.MISDIRECTED, Problem.INTERNAL_ERROR)
+ANYWHERE = (ProblemKind.MISDIRECTED, ProblemKind.INTERNAL_ERROR)
 WITH_TOKEN = (
     *ANYWHERE,
-    Problem.UNAUTHENTICATED,
-    Problem.FORBIDDEN,
-    Problem.TOO_MANY_REQUESTS,
-    Problem.STOPPING,
+    ProblemKind.UNAUTHENTICATED,
+    ProblemKind.FORBIDDEN,
+    ProblemKind.TOO_MANY_REQUESTS,
+    ProblemKind.STOPPING,
 )
-WITH_PARAMETERS = (*WITH_TOKEN, Problem.INVALID_PARAMETER)
+WITH_PARAMETERS = (*WITH_TOKEN, ProblemKind.INVALID_PARAMETER)
 WITH_BODY = (
     *WITH_PARAMETERS,
-    Problem.MALFORMED_JSON,
-    Problem.REQUEST_TIMEOUT,
-    Problem.TOO_LARGE,
-    Problem.UNSUPPORTED_MEDIA_TYPE,
-    Problem.INVALID_REPORT,
+    ProblemKind.MALFORMED_JSON,
+    ProblemKind.REQUEST_TIMEOUT,
+    ProblemKind.TOO_LARGE,
+    ProblemKind.UNSUPPORTED_MEDIA_TYPE,
+    ProblemKind.INVALID_REPORT,
 )
 REPORT = (
     *WITH_BODY,
-    Problem.KEY_MISSING,
-    Problem.KEY_REUSED,
-    Problem.OUT_OF_ORDER,
-    Problem.CLOCK_SKEW,
-    Problem.STORAGE_FAILED,
+    ProblemKind.KEY_MISSING,
+    ProblemKind.KEY_REUSED,
+    ProblemKind.OUT_OF_ORDER,
+    ProblemKind.CLOCK_SKEW,
+    ProblemKind.STORAGE_FAILED,
 )
 
 KEY_PARAMETER = {
@@ -72,7 +73,7 @@ def described(
     summary: str,
     tag: str,
     *,
-    refusals: Sequence[Problem],
+    refusals: Sequence[ProblemKind],
     answer: type[BaseModel] | None = None,
     answers: Mapping[int, Mapping[str, Any]] | None = None,
     body: Mapping[str, Any] | None = None,
@@ -108,7 +109,7 @@ def described(
     extra: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
     if body is not None:
         extra["requestBody"] = {"required": body_required, "content": body}
-    if Problem.UNAUTHENTICATED in refusals:
+    if ProblemKind.UNAUTHENTICATED in refusals:
         extra["security"] = [{"bearer": []}, *([{}] if public else [])]
     return {
         "operation_id": operation,
@@ -121,7 +122,7 @@ def described(
     }
 
 
-def _refusal(kinds: Sequence[Problem]) -> dict[str, Any]:
+def _refusal(kinds: Sequence[ProblemKind]) -> dict[str, Any]:
     examples = {
         problem.slug: {
             "type": f"urn:qoex:problem:{problem.slug}",
@@ -133,15 +134,13 @@ def _refusal(kinds: Sequence[Problem]) -> dict[str, Any]:
     }
     refusal: dict[str, Any] = {
         "description": "; or ".join(problem.title for problem in kinds),
-        "content": content(
-            reference(problems.ProblemBody.__name__), problems.MEDIA_TYPE, examples=examples
-        ),
+        "content": content(reference(ProblemBody.__name__), problems.MEDIA_TYPE, examples=examples),
     }
-    if any(problem is Problem.UNAUTHENTICATED for problem in kinds):
+    if any(problem is ProblemKind.UNAUTHENTICATED for problem in kinds):
         refusal["headers"] = {
             "WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}
         }
-    if any(problem is Problem.TOO_MANY_REQUESTS for problem in kinds):
+    if any(problem is ProblemKind.TOO_MANY_REQUESTS for problem in kinds):
         refusal["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "Whole seconds to wait."}
         }

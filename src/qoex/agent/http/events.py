@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from qoex.agent.cycle.engine import Engine
 from qoex.agent.cycle.history import History
 from qoex.agent.cycle.publishing import Published, Subscription
-from qoex.agent.http.parts import Parts
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.storage import Store
 from qoex.agent.tokens import Token
 
@@ -39,7 +39,7 @@ class EventStream(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, parts: Parts, token: Token, view: View, last_id: int | None, most_missed: int
+        self, parts: AgentParts, token: Token, view: View, last_id: int | None, most_missed: int
     ) -> None:
         """Make one.
 

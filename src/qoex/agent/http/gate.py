@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qoex.agent.errors import Problem
+from qoex.agent.errors import ProblemKind
 from qoex.agent.http.limits import TokenBuckets
-from qoex.agent.http.parts import Parts
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.http.problems import CHALLENGE, broken_response, problem_response
 from qoex.agent.http.security import REQUEST_ID, TOKEN
 from qoex.agent.settings import LogLevel
@@ -41,7 +41,7 @@ _API_HEADERS = (
 class Gate:
     """Pure ASGI middleware: request id, host, token, rate; headers of answers; counts and log."""
 
-    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+    def __init__(self, app: ASGIApp, parts: AgentParts) -> None:
         settings = parts.settings
         self._app = app
         self._tokens = parts.tokens
@@ -101,7 +101,7 @@ class Gate:
         """Return the answer to a request that does not pass; None for one that does."""
         if self._hosts is not None and _host_name(host) not in self._hosts:
             detail = "The Host header names no address of this agent (setting allowed_hosts)."
-            return problem_response(Problem.MISDIRECTED, detail, request_id=request_id)
+            return problem_response(ProblemKind.MISDIRECTED, detail, request_id=request_id)
         token = self._tokens.find(authorization) if authorization else None
         scope[TOKEN] = token
         if not scope["path"].startswith("/v1/"):
@@ -116,7 +116,7 @@ class Gate:
             detail = "The agent is stopping."
             headers = {"Connection": "close"}
             return problem_response(
-                Problem.STOPPING, detail, request_id=request_id, retry_after=5, headers=headers
+                ProblemKind.STOPPING, detail, request_id=request_id, retry_after=5, headers=headers
             )
         return None
 
@@ -136,7 +136,7 @@ class Gate:
             detail = "The token is unknown, revoked or expired."
             challenge = f'{CHALLENGE}, error="invalid_token"'
         return problem_response(
-            Problem.UNAUTHENTICATED,
+            ProblemKind.UNAUTHENTICATED,
             detail,
             request_id=request_id,
             headers={"WWW-Authenticate": challenge},
@@ -183,5 +183,5 @@ def _host_name(host: bytes | None) -> str:
 
 def _too_many(detail: str, wait: float, request_id: str) -> Response:
     return problem_response(
-        Problem.TOO_MANY_REQUESTS, detail, request_id=request_id, retry_after=wait
+        ProblemKind.TOO_MANY_REQUESTS, detail, request_id=request_id, retry_after=wait
     )

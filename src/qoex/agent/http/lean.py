@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from qoex.agent.errors import Fault, Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.problems import refused_handler, storage_handler
-from qoex.agent.reports.nodes import NODE_NAME
 from qoex.agent.storage.failures import StorageError
+from qoex.wire.names import NODE_NAME
+from qoex.wire.problems import Fault
 
 Endpoint = Callable[[str, Request], Awaitable[Response]]
 
@@ -62,7 +63,7 @@ class ShortWay:
             if not _NAME.fullmatch(name):
                 fault = Fault("path.name", f"It must match {NODE_NAME}")
                 raise Refused(  # noqa: TRY301
-                    Problem.INVALID_PARAMETER, f"{fault.where}: {fault.what}.", [fault]
+                    ProblemKind.INVALID_PARAMETER, f"{fault.where}: {fault.what}.", [fault]
                 )
             response = await endpoint(name, request)
         except Refused as error:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 
 _MOST_KEYS = 100_000  # addresses that can be made up must not fill the memory
 _STREAM_RETRY_S = 5.0
@@ -74,7 +74,7 @@ class Streams:
         """
         if self._open[key] >= most:
             raise Refused(
-                Problem.TOO_MANY_REQUESTS,
+                ProblemKind.TOO_MANY_REQUESTS,
                 f"The token has {most} event streams open, which is as many as it may have.",
                 retry_after=_STREAM_RETRY_S,
             )

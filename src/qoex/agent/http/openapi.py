@@ -6,12 +6,22 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from qoex.agent.http import answers, problems
-from qoex.agent.reports.lines import FORMS, BulkLine
+from qoex.agent.reports.lines import FORMS, LINE
 from qoex.agent.solving.recording import VERSION
+from qoex.wire import answers
+from qoex.wire.problems import ProblemBody
+
+# Of these nothing is answered as it stands.
+_BASES = (
+    answers.Answer,
+    answers.DecisionHead,
+    answers.NodeAnswer,
+    answers.NodeDocument,
+    answers.PairNumbers,
+)
 
 _TEMPLATE = "#/components/schemas/{model}"
 _DESCRIPTION = """\
@@ -54,18 +64,20 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    sent: list[type[BaseModel]] = [BulkLine, *FORMS.values()]
-    answered: list[type[BaseModel]] = [
+    adapters: dict[str, TypeAdapter[Any]] = {form.name: form.adapter for form in FORMS.values()}
+    adapters["BulkLine"] = LINE
+    sent, defined = TypeAdapter.json_schemas(
+        [(name, "validation", adapter) for name, adapter in adapters.items()],
+        ref_template=_TEMPLATE,
+    )
+    answered: list[type[BaseModel]] = [ProblemBody]
+    answered += [
         model
         for model in vars(answers).values()
-        if isinstance(model, type) and issubclass(model, answers.Answer)
+        if isinstance(model, type) and issubclass(model, answers.Answer) and model not in _BASES
     ]
-    models: list[type[BaseModel]] = [*sent, *answered, problems.ProblemBody]
-    named = {model.__name__: model for model in models}
-    for base in (answers.Answer, answers.NodeAnswer, answers.DecisionHead):
-        del named[base.__name__]
-    _, schema = models_json_schema(
-        [(model, "validation") for _, model in sorted(named.items())], ref_template=_TEMPLATE
+    _, described = models_json_schema(
+        [(model, "validation") for model in answered], ref_template=_TEMPLATE
     )
-    definitions: dict[str, Any] = schema["$defs"]
-    return definitions
+    whole = {name: schema for (name, _), schema in sent.items() if "$ref" not in schema}
+    return {**whole, **defined["$defs"], **described["$defs"]}

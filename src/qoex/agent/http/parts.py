@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -17,28 +16,15 @@ from qoex.agent.state.intake import Intake
 from qoex.agent.storage import Store
 
 
+@dataclass
 class Lifecycle:
     """Whether the agent is stopping."""
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it is."""
-        return self._event.is_set()
-
-    def stop(self) -> None:
-        """Say that it is from now on."""
-        self._event.set()
-
-    async def stopped(self) -> None:
-        """Wait until it is."""
-        await self._event.wait()
+    stopping: bool = False
 
 
 @dataclass(frozen=True)
-class Parts:
+class AgentParts:
     """The agent, as HTTP sees it.
 
     Attributes:
@@ -79,8 +65,8 @@ class Parts:
         return reasons
 
 
-def parts_of(request: Request) -> Parts:
+def parts_of(request: Request) -> AgentParts:
     """Return the agent that answers a request."""
     parts = request.app.state.parts
-    assert isinstance(parts, Parts)
+    assert isinstance(parts, AgentParts)
     return parts

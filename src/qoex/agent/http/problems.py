@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.errors import Fault, Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.security import REQUEST_ID
 from qoex.agent.storage.failures import StorageError
+from qoex.wire.problems import Fault
 
 MEDIA_TYPE = "application/problem+json"
 MOST_FAULTS = 20
@@ -24,41 +24,11 @@ _LONGEST = 200  # characters of a place, which may be a name that the client mad
 # One token of the headers that says how a token is given (RFC 6750).
 CHALLENGE = 'Bearer realm="qoex"'
 
-_OF_STATUS = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
-
-
-class FaultBody(BaseModel):
-    """One thing that is wrong."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    where: str
-    """Where it lies: the path of a field, or a parameter."""
-    what: str
-    """What is wrong there."""
-
-
-class ProblemBody(BaseModel):
-    """Why a request was refused (RFC 9457). A refused request has changed nothing."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    type: str = Field(pattern="^urn:qoex:problem:[a-z-]+$")
-    """The kind of problem."""
-    title: str
-    """The kind of problem in words."""
-    status: int
-    """The status of the answer."""
-    detail: str
-    """What was wrong this time, and where."""
-    instance: str | None = None
-    """Names the request, as in the agent's log."""
-    errors: list[FaultBody] | None = None
-    """Single places that are wrong; at most 20 of them."""
+_OF_STATUS = {404: ProblemKind.NOT_FOUND, 405: ProblemKind.METHOD_NOT_ALLOWED}
 
 
 def problem_response(
-    problem: Problem,
+    problem: ProblemKind,
     detail: str,
     *,
     request_id: str | None = None,
@@ -92,9 +62,9 @@ def problem_response(
             for fault in faults[:MOST_FAULTS]
         ]
     given = dict(headers or {})
-    if problem is Problem.UNAUTHENTICATED:
+    if problem is ProblemKind.UNAUTHENTICATED:
         given.setdefault("WWW-Authenticate", CHALLENGE)
-    if problem in (Problem.TOO_LARGE, Problem.TOO_MANY_LINES, Problem.REQUEST_TIMEOUT):
+    if problem in (ProblemKind.TOO_LARGE, ProblemKind.TOO_MANY_LINES, ProblemKind.REQUEST_TIMEOUT):
         given["Connection"] = "close"  # nobody reads the rest of the body
     if retry_after is not None:
         given["Retry-After"] = str(max(1, math.ceil(retry_after)))
@@ -119,7 +89,7 @@ async def storage_handler(request: Request, error: Exception) -> Response:
     """Answer that the database failed; what exactly stands in the log, for operators."""
     assert isinstance(error, StorageError)
     return problem_response(
-        Problem.STORAGE_FAILED,
+        ProblemKind.STORAGE_FAILED,
         "The agent cannot use its database now.",
         request_id=request.scope.get(REQUEST_ID),
         retry_after=1.0,
@@ -133,7 +103,7 @@ async def parameter_handler(request: Request, error: Exception) -> Response:
         Fault(".".join(str(part) for part in item["loc"]), item["msg"]) for item in error.errors()
     ]
     return problem_response(
-        Problem.INVALID_PARAMETER,
+        ProblemKind.INVALID_PARAMETER,
         f"{faults[0].where[:_LONGEST]}: {faults[0].what}.",
         request_id=request.scope.get(REQUEST_ID),
         faults=faults,
@@ -143,10 +113,10 @@ async def parameter_handler(request: Request, error: Exception) -> Response:
 async def http_handler(request: Request, error: Exception) -> Response:
     """Answer what the router refuses: an unknown path, or a method that a path does not have."""
     assert isinstance(error, HTTPException)
-    problem = _OF_STATUS.get(error.status_code, Problem.INTERNAL_ERROR)
+    problem = _OF_STATUS.get(error.status_code, ProblemKind.INTERNAL_ERROR)
     path = request.url.path[:_LONGEST]
     headers = dict(error.headers or {})
-    if problem is Problem.METHOD_NOT_ALLOWED:
+    if problem is ProblemKind.METHOD_NOT_ALLOWED:
         methods = _methods(request)
         headers["Allow"] = ", ".join(methods)
         detail = f"{request.method} is no method of {path}; it has {' and '.join(methods)}."
@@ -164,7 +134,7 @@ async def mistake_handler(request: Request, error: Exception) -> Response:
 def broken_response(request_id: str | None) -> Response:
     """Return the answer to a request at which the agent made a mistake."""
     detail = "The agent could not answer; its log says more."
-    return problem_response(Problem.INTERNAL_ERROR, detail, request_id=request_id)
+    return problem_response(ProblemKind.INTERNAL_ERROR, detail, request_id=request_id)
 
 
 def _methods(request: Request) -> list[str]:

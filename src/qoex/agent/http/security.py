@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import NodeKind
 from qoex.agent.tokens import Role, Token, secret_digest
 
@@ -70,7 +70,7 @@ def require_operator(request: Request) -> Token:
     """
     token = token_of(request)
     if token.role is not Role.OPERATOR:
-        raise Refused(Problem.FORBIDDEN, "Only an operator's token allows this.")
+        raise Refused(ProblemKind.FORBIDDEN, "Only an operator's token allows this.")
     return token
 
 
@@ -83,7 +83,7 @@ def require_owner(request: Request, kind: NodeKind, node: str) -> Token:
     token = token_of(request)
     if not token.owns(kind, node):
         raise Refused(
-            Problem.FORBIDDEN,
+            ProblemKind.FORBIDDEN,
             f"The token is of {_owner(token)}; it does not allow this of {kind.value} {node!r}.",
         )
     return token

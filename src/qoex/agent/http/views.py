@@ -9,8 +9,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from qoex.agent.cycle.history import Decided
+from qoex.agent.errors import ProblemKind, Refused
+from qoex.agent.http.parts import AgentParts
 from qoex.agent.reports.entries import CycleRecord, NodeKind
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.reports.nodes import Owner
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.agent.solving.summary import resource_numbers
 from qoex.agent.state.registry import NodeState
 
@@ -18,10 +21,10 @@ from qoex.agent.state.registry import NodeState
 PAIRS_AT_A_TIME = 500
 
 _Places = Mapping[str, int]
-_places: WeakKeyDictionary[Allocation, dict[NodeKind, _Places]] = WeakKeyDictionary()
+_places: WeakKeyDictionary[CertifiedAllocation, dict[NodeKind, _Places]] = WeakKeyDictionary()
 
 
-def place_of(allocation: Allocation, kind: NodeKind, name: str) -> int | None:
+def place_of(allocation: CertifiedAllocation, kind: NodeKind, name: str) -> int | None:
     """Return where a node stands in an allocation; None if it is not in it."""
     known = _places.get(allocation)
     if known is None:
@@ -32,6 +35,18 @@ def place_of(allocation: Allocation, kind: NodeKind, name: str) -> int | None:
         known = {side: {name: k for k, name in enumerate(of)} for side, of in names.items()}
         _places[allocation] = known
     return known[kind].get(name)
+
+
+def require_known(parts: AgentParts, kind: NodeKind, name: str, decided: Decided | None) -> None:
+    """Let pass who is registered, or has a part in a decision.
+
+    Raises:
+        Refused: nobody knows the node.
+    """
+    if parts.intake.registry.node(kind, name) is not None:
+        return
+    if decided is None or place_of(decided.allocation, kind, name) is None:
+        raise Refused(ProblemKind.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
 
 
 def node_view(
@@ -112,7 +127,7 @@ def short_numbers(
     return numbers
 
 
-def pair_lines(allocation: Allocation) -> Iterator[bytes]:
+def pair_lines(allocation: CertifiedAllocation) -> Iterator[bytes]:
     """Yield all pairs of an allocation as NDJSON, some lines at a time."""
     n, m = np.nonzero(allocation.present)
     columns = (
@@ -144,7 +159,7 @@ def _nothing(kind: NodeKind) -> dict[str, Any]:
     return {"compute": None, "bandwidth": None, "utility": None, "users": []}
 
 
-def _user(allocation: Allocation, m: int) -> dict[str, Any]:
+def _user(allocation: CertifiedAllocation, m: int) -> dict[str, Any]:
     services = [
         {
             "provider": allocation.provider_names[n],
@@ -160,7 +175,7 @@ def _user(allocation: Allocation, m: int) -> dict[str, Any]:
     }
 
 
-def _provider(allocation: Allocation, n: int) -> dict[str, Any]:
+def _provider(allocation: CertifiedAllocation, n: int) -> dict[str, Any]:
     users = [
         {"user": allocation.user_names[m], **_pair(allocation, n, m)}
         for m in np.flatnonzero(allocation.present[n]).tolist()
@@ -173,7 +188,7 @@ def _provider(allocation: Allocation, n: int) -> dict[str, Any]:
     }
 
 
-def _pair(allocation: Allocation, n: int, m: int) -> dict[str, float]:
+def _pair(allocation: CertifiedAllocation, n: int, m: int) -> dict[str, float]:
     reward, qoe = float(allocation.rewards[n, m]), float(allocation.qoe[n, m])
     return {
         "reward": reward,

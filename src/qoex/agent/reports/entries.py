@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from qoex.agent.reports.kept import CycleEnding, Kept
+
 
 class NodeKind(StrEnum):
     """The two sides of the market; each has its own names."""
@@ -110,7 +112,7 @@ class CycleRecord:
         snapshot_at: when the snapshot was taken, UTC.
         committed_at: when the result was ready to be stored, UTC.
         result: decided or kept.
-        reason: why the last decision was kept: a slug and a sentence; "" if decided.
+        kept: why the last decision was kept; None if decided.
         in_force: number of the cycle whose decision is in force from now on; None while there is
             none.
         start_cycle: number of the decision that the solver started from; None for a cold start.
@@ -127,7 +129,7 @@ class CycleRecord:
     snapshot_at: datetime
     committed_at: datetime
     result: CycleResult
-    reason: str
+    kept: Kept | None
     in_force: int | None
     start_cycle: int | None
     membership: str | None
@@ -136,3 +138,13 @@ class CycleRecord:
     dropped: tuple[tuple[str, str], ...]
     summary: Mapping[str, Any]
     version: str
+
+    @property
+    def ending(self) -> CycleEnding:
+        """How it ended."""
+        return CycleEnding.DECIDED if self.kept is None else self.kept.ending
+
+    @property
+    def reason(self) -> str:
+        """Why the last decision was kept, in words; "" if decided."""
+        return "" if self.kept is None else str(self.kept)

@@ -56,7 +56,7 @@ class ResourceUse:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Allocation:
+class CertifiedAllocation:
     """A certified equilibrium of N providers and M users; a pair that is absent has zeros.
 
     Attributes:
@@ -98,7 +98,9 @@ class Allocation:
     sweeps: int
 
     @classmethod
-    def of(cls, market: Market, solution: Solution, certificate: Certificate) -> Allocation:
+    def of(
+        cls, market: Market, solution: Solution, certificate: Certificate
+    ) -> CertifiedAllocation:
         """Return the allocation that a certified solution of a market is."""
         return cls(
             provider_names=market.provider_names,
@@ -176,7 +178,7 @@ class Allocation:
     @classmethod
     def decoded(
         cls, data: bytes, provider_names: Sequence[str], user_names: Sequence[str]
-    ) -> Allocation:
+    ) -> CertifiedAllocation:
         """Read what ``encoded`` wrote, to the last bit.
 
         Args:
@@ -227,7 +229,7 @@ class Allocation:
         columns: Mapping[str, NDArray[Any]],
         provider_names: tuple[str, ...],
         user_names: tuple[str, ...],
-    ) -> Allocation:
+    ) -> CertifiedAllocation:
         shape = len(provider_names), len(user_names)
         if columns["provider_utility"].shape != shape[:1]:
             raise ValueError(f"it is not one of {shape[0]} providers")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import CycleRecord, CycleResult, NodeKind
 from qoex.agent.reports.nodes import Owner
-from qoex.agent.solving.allocation import Allocation
+from qoex.agent.solving.allocation import CertifiedAllocation
 from qoex.certificate.explanation import explain_provider, explain_user
 from qoex.model.market import BoolArray, FloatArray, Market
 
@@ -39,7 +39,7 @@ class _Certified:
 
 
 def explain_node(
-    record: CycleRecord, market: Market, allocation: Allocation, kind: NodeKind, name: str
+    record: CycleRecord, market: Market, allocation: CertifiedAllocation, kind: NodeKind, name: str
 ) -> Explanation:
     """Explain a decision to a node.
 
@@ -66,7 +66,7 @@ def explain_node(
     return Explanation(record.number, record.in_force, (*_kept(record), *paragraphs))
 
 
-def place_in(allocation: Allocation, number: int, kind: NodeKind, name: str) -> int:
+def place_in(allocation: CertifiedAllocation, number: int, kind: NodeKind, name: str) -> int:
     """Return where a node stands in an allocation.
 
     Raises:
@@ -79,7 +79,7 @@ def place_in(allocation: Allocation, number: int, kind: NodeKind, name: str) -> 
         return names.index(name)
     except ValueError:
         detail = f"The decision of cycle {number} has nothing for {Owner(kind, name)}."
-        raise Refused(Problem.NOT_FOUND, detail) from None
+        raise Refused(ProblemKind.NOT_FOUND, detail) from None
 
 
 def _kept(record: CycleRecord) -> list[str]:

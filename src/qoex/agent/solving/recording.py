@@ -11,7 +11,7 @@ from qoex.agent.reports.entries import CycleRecord, CycleResult
 from qoex.agent.solving.allocation import membership_digest
 from qoex.agent.solving.snapshot import Snapshot
 from qoex.agent.solving.summary import cycle_summary, phase_durations
-from qoex.agent.solving.task import Outcome, Verdict
+from qoex.agent.solving.task import CycleOutcome
 
 VERSION = version("qoex")
 
@@ -19,7 +19,7 @@ VERSION = version("qoex")
 def cycle_record(
     number: int,
     snapshot: Snapshot,
-    outcome: Outcome,
+    outcome: CycleOutcome,
     in_force: int | None,
     committed_at: datetime,
 ) -> CycleRecord:
@@ -33,7 +33,7 @@ def cycle_record(
             if it did from any.
         committed_at: when the result was ready to be stored, UTC.
     """
-    decided = outcome.verdict is Verdict.DECIDED
+    decided = outcome.kept is None
     names = snapshot.provider_names, snapshot.user_names
     record = CycleRecord(
         number=number,
@@ -41,7 +41,7 @@ def cycle_record(
         snapshot_at=snapshot.taken_at,
         committed_at=committed_at,
         result=CycleResult.DECIDED if decided else CycleResult.KEPT,
-        reason="" if decided else f"{outcome.verdict}: {outcome.reason}",
+        kept=outcome.kept,
         in_force=number if decided else in_force,
         start_cycle=in_force if decided and outcome.warm else None,
         membership=membership_digest(*names) if decided else None,
@@ -53,13 +53,6 @@ def cycle_record(
     )
     counts = {"providers": len(names[0]), "users": len(names[1])}
     return replace(record, summary=cycle_summary(record, {**counts, **outcome.summary}))
-
-
-def verdict_of(record: CycleRecord) -> Verdict:
-    """Return how the cycle of a record ended."""
-    if record.result is CycleResult.DECIDED:
-        return Verdict.DECIDED
-    return Verdict(record.reason.partition(":")[0])
 
 
 def with_durations(record: CycleRecord, milliseconds: Mapping[str, float]) -> CycleRecord:

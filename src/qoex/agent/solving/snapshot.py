@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from qoex.agent.reports.rules import LEAST
 from qoex.model import qoe
 from qoex.model.market import BoolArray, FloatArray, Market
 from qoex.model.work import CachedWork, QuadraticWork, WorkModel
+from qoex.wire.rules import LEAST
 
 # The columns that a snapshot has; a value is NaN where a report does not give it.
 PROVIDER_COLUMNS = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qoex.agent.reports.entries import CycleRecord
-from qoex.agent.solving.allocation import Allocation, ResourceUse
+from qoex.agent.solving.allocation import CertifiedAllocation, ResourceUse
 from qoex.agent.solving.snapshot import Snapshot
 from qoex.model.market import FloatArray
 
@@ -29,7 +29,7 @@ def snapshot_numbers(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def allocation_numbers(allocation: Allocation) -> dict[str, Any]:
+def allocation_numbers(allocation: CertifiedAllocation) -> dict[str, Any]:
     """Return what an allocation comes to; QoE and payments are those of users who have a pair."""
     served = allocation.present.any(axis=0)
     payments = allocation.payments.sum(axis=0)
@@ -73,6 +73,7 @@ def cycle_summary(record: CycleRecord, numbers: Mapping[str, Any]) -> dict[str, 
         "number": record.number,
         "position": record.position,
         "result": str(record.result),
+        "ending": str(record.ending),
         "reason": record.reason,
         "in_force": record.in_force,
         "snapshot_at": _text(record.snapshot_at),

@@ -7,30 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from qoex.agent.reports.kept import CycleEnding, Kept
 from qoex.agent.solving.snapshot import Snapshot
 
 Demands = tuple[tuple[str, str], ...]
 
 
-class Verdict(StrEnum):
-    """How a cycle ended; all but the first keep the last good decision in force."""
-
-    DECIDED = "decided"
-    EMPTY = "empty"  # no user can be served by anyone
-    INFEASIBLE = "infeasible"  # demands beyond the capacities, and beyond admission
-    NOT_SOLVED = "not-solved"  # the solver found no equilibrium
-    NOT_CERTIFIED = "not-certified"  # what it found is none
-    DEADLINE = "deadline"  # it took too long
-    WORKER_STARTING = "worker-starting"  # the process that solves was not ready in time
-    WORKER_FAILED = "worker-failed"  # it died, or met what it did not expect
-
-    @property
-    def is_reproducible(self) -> bool:
-        """Whether it follows from the log alone, not from the clock or the machine."""
-        return self not in (Verdict.DEADLINE, Verdict.WORKER_STARTING, Verdict.WORKER_FAILED)
-
-
-class AdmitBy(StrEnum):
+class AdmissionObjective(StrEnum):
     """Which demands are turned away where not all can be served."""
 
     NONE = "none"
@@ -39,7 +22,7 @@ class AdmitBy(StrEnum):
 
 
 @dataclass(frozen=True)
-class Admission:
+class AdmissionRule:
     """How to turn demands away.
 
     Attributes:
@@ -49,7 +32,7 @@ class Admission:
             found in this time.
     """
 
-    by: AdmitBy = AdmitBy.NONE
+    by: AdmissionObjective = AdmissionObjective.NONE
     most: float = 0.5
     seconds: float = 10.0
 
@@ -83,17 +66,16 @@ class Task:
 
     snapshot: Snapshot
     start: Start | None = None
-    admission: Admission = field(default_factory=Admission)
+    admission: AdmissionRule = field(default_factory=AdmissionRule)
     dropped: Demands | None = None
 
 
 @dataclass(frozen=True, repr=False)
-class Outcome:
+class CycleOutcome:
     """What came of a task.
 
     Attributes:
-        verdict: how it ended.
-        reason: a sentence; "" if decided.
+        kept: why it brought no decision; None if it did.
         payload: bytes of the allocation; None unless decided.
         digest: of the allocation; None unless decided.
         warm: whether the result was reached from the task's start.
@@ -103,11 +85,20 @@ class Outcome:
         summary: the part of a cycle's summary that follows from the market and the allocation.
     """
 
-    verdict: Verdict
-    reason: str = ""
+    kept: Kept | None
     payload: bytes | None = None
     digest: str | None = None
     warm: bool = False
     dropped: Demands = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ending(self) -> CycleEnding:
+        """How the cycle of the task ends."""
+        return CycleEnding.DECIDED if self.kept is None else self.kept.ending
+
+    @property
+    def sentence(self) -> str:
+        """Why it brought no decision; "" if it did."""
+        return "" if self.kept is None else self.kept.sentence

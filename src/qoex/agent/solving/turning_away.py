@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex.agent.solving.task import Admission, AdmitBy, Demands
+from qoex.agent.solving.task import AdmissionObjective, AdmissionRule, Demands
 from qoex.errors import InvalidInputError
 from qoex.model.admission import CAPACITY_RESERVE, admit
 from qoex.model.feasibility import falls_short, floor_terms
@@ -35,7 +35,7 @@ _REFINEMENTS = 4
 _FILLED = 32
 
 
-def turned_away(market: Market, how: Admission) -> BoolArray:
+def turned_away(market: Market, how: AdmissionRule) -> BoolArray:
     """Return which demands (N×M) to turn away so that every provider can serve the rest.
 
     The same market and time give the same choice, unless the time ends a search.
@@ -63,7 +63,9 @@ def turned_away(market: Market, how: Admission) -> BoolArray:
                     ]
                 )
             )
-            away[n, users] = ~kept(loads, value[n, users], by_count=how.by is AdmitBy.COUNT)
+            away[n, users] = ~kept(
+                loads, value[n, users], by_count=how.by is AdmissionObjective.COUNT
+            )
     return away
 
 
@@ -137,9 +139,9 @@ def _factor(sums: FloatArray) -> FloatArray:
     return factor
 
 
-def _searched(market: Market, provider: int, how: Admission, seconds: float) -> BoolArray:
+def _searched(market: Market, provider: int, how: AdmissionRule, seconds: float) -> BoolArray:
     """Return which demands of a provider (M) the search turns away."""
-    by: Literal["count", "value"] = "count" if how.by is AdmitBy.COUNT else "value"
+    by: Literal["count", "value"] = "count" if how.by is AdmissionObjective.COUNT else "value"
     alone = market.select(providers=[provider])
     found = admit(alone, by=by, time_limit=seconds)
     gone: BoolArray = alone.present[0] & ~found.market.present[0]

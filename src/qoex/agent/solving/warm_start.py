@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qoex.agent.solving.allocation import METHOD, Allocation, ResourceUse
+from qoex.agent.solving.allocation import METHOD, CertifiedAllocation, ResourceUse
 from qoex.game.solution import CapacityState, Solution, Status
 from qoex.model.market import BoolArray, FloatArray, Market
 
@@ -17,7 +17,7 @@ Places = NDArray[np.intp]
 _LEAST_KNOWN = 0.5
 
 
-def warm_start(market: Market, last: Allocation) -> Solution | None:
+def warm_start(market: Market, last: CertifiedAllocation) -> Solution | None:
     """Return a point for the solver to start from, or None where the last decision says nothing.
 
     Pairs that both have keep their rewards and QoE, and providers their prices. Of a user who is

@@ -14,8 +14,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from qoex.agent.reports.kept import Cause, Kept
 from qoex.agent.solving.channel import Channel, ChannelClosed
-from qoex.agent.solving.task import Outcome, Task, Verdict
+from qoex.agent.solving.task import CycleOutcome, Task
 
 # Linear algebra here is of small matrices, where more threads only get in the way, and results
 # must not hang on how many there are.
@@ -90,7 +91,7 @@ class Worker:
                 await asyncio.sleep(min(left, _PAUSE_S))
         return False
 
-    async def run(self, task: Task, seconds: float) -> Outcome:
+    async def run(self, task: Task, seconds: float) -> CycleOutcome:
         """Return what comes of a task within so many seconds.
 
         A process that takes longer, or dies, is given up, and the next one is started.
@@ -109,15 +110,13 @@ class Worker:
             raise
         if not done:
             self._replace()
-            return Outcome(
-                verdict=Verdict.DEADLINE, reason=f"no decision was found within {seconds:.3g} s"
-            )
+            return CycleOutcome(Cause.TOO_LATE.kept(seconds=seconds))
         try:
             return answer.result()
         except ChannelClosed:
-            how = process.ending()
+            kept = process.ending()
             self._replace()
-            return Outcome(verdict=Verdict.WORKER_FAILED, reason=f"the process that solves {how}")
+            return CycleOutcome(kept)
 
     async def stop(self) -> None:
         """End the process and wait until it is gone; no other is started."""
@@ -141,10 +140,9 @@ class Worker:
             task.add_done_callback(self._ending.discard)
 
 
-def not_ready(seconds: float) -> Outcome:
+def not_ready(seconds: float) -> CycleOutcome:
     """Return what comes of a task that no process was there for."""
-    reason = f"the process that solves was not ready within {seconds:.3g} s"
-    return Outcome(verdict=Verdict.WORKER_STARTING, reason=reason)
+    return CycleOutcome(Cause.NOT_READY.kept(seconds=seconds))
 
 
 class _Process:
@@ -198,24 +196,24 @@ class _Process:
     def has_taken_too_long(self) -> bool:
         return self._loop.time() - self._began > _STARTING_AT_MOST_S
 
-    def ask(self, task: Task) -> asyncio.Future[Outcome]:
+    def ask(self, task: Task) -> asyncio.Future[CycleOutcome]:
         """Begin to send a task; return what will be its outcome."""
         answer = self._loop.run_in_executor(self._thread, self._asked, task)
         answer.add_done_callback(_looked_at)
         return answer
 
-    def _asked(self, task: Task) -> Outcome:
+    def _asked(self, task: Task) -> CycleOutcome:
         self._channel.send(task)
-        outcome: Outcome = self._channel.receive()
+        outcome: CycleOutcome = self._channel.receive()
         return outcome
 
-    def ending(self) -> str:
+    def ending(self) -> Kept:
         """Say how it ended, which its socket showed a moment ago."""
         try:
             code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
-            return "stopped answering"
-        return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+            return Cause.SILENT.kept()
+        return Cause.KILLED.kept(signal=-code) if code < 0 else Cause.EXITED.kept(code=code)
 
     async def end(self) -> None:
         """Kill it, and wait until nothing of it is left."""

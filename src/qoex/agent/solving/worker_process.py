@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from qoex.agent.solving.channel import Channel, ChannelClosed
 
 if TYPE_CHECKING:
-    from qoex.agent.solving.task import Outcome, Task
+    from qoex.agent.solving.task import CycleOutcome, Task
 
 READY = "ready"
 
@@ -59,17 +59,18 @@ def main(arguments: list[str]) -> None:
         return
 
 
-def answer(task: Task) -> Outcome:
+def answer(task: Task) -> CycleOutcome:
     """Return what comes of a task, even if that is an error nobody expected."""
+    from qoex.agent.reports.kept import Cause
     from qoex.agent.solving.decide import decide
-    from qoex.agent.solving.task import Outcome, Verdict
+    from qoex.agent.solving.task import CycleOutcome
 
     try:
         return decide(task)
     except Exception as error:
         traceback.print_exc()
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return Outcome(verdict=Verdict.WORKER_FAILED, reason=f"the solver met an error ({what})")
+        return CycleOutcome(Cause.ERROR.kept(error=what))
 
 
 def _end_with_agent(end: socket.socket) -> None:

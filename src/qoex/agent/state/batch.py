@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import Entry, EntryKind, NewEntry, Receipt
-from qoex.agent.reports.nodes import AGENT_KEY_PREFIX, Owner
+from qoex.agent.reports.nodes import Owner
 from qoex.agent.state.registry import Registry
 from qoex.agent.storage import EntryKey, KnownKey
+from qoex.wire.names import AGENT_KEY_PREFIX
 
 # Entries between two breaks for others who wait for the event loop: a few milliseconds.
 SLICE = 100
@@ -19,7 +20,7 @@ SLICE = 100
 Amend = Callable[[NewEntry], Mapping[str, Any]]
 
 
-class Batch:
+class EntryBatch:
     """What is taken in before the next transaction; the registry has it applied already.
 
     Attributes:
@@ -80,7 +81,7 @@ class Batch:
         if known is not None:
             if known.content_hash != new.content_hash():
                 raise Refused(
-                    Problem.KEY_REUSED,
+                    ProblemKind.KEY_REUSED,
                     f"The key {new.key!r} of {Owner(new.node_kind, new.node)} was used before, "
                     f"for other content, by entry {known.seq}.",
                 )

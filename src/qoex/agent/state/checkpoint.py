@@ -22,7 +22,7 @@ from qoex.agent.reports.entries import NodeKind
 from qoex.agent.solving.snapshot import DEMAND_COLUMNS, PROVIDER_COLUMNS, USER_COLUMNS
 from qoex.agent.state.ledger import Ledger, LedgerContents
 from qoex.agent.state.registry import Registry
-from qoex.agent.state.registry.fold import Contents
+from qoex.agent.state.registry.fold import RegistryContents
 from qoex.errors import InvalidInputError
 
 _FORMAT = b"qoex-checkpoint 1\n"
@@ -34,7 +34,7 @@ _LAYOUT = [list(PROVIDER_COLUMNS), list(USER_COLUMNS), list(DEMAND_COLUMNS)]
 class Captured:
     """Copies of all that a registry and a ledger held at the same time."""
 
-    registry: Contents
+    registry: RegistryContents
     ledger: LedgerContents
 
     @classmethod
@@ -118,9 +118,9 @@ class Captured:
             raise InvalidInputError(f"the checkpoint cannot be read ({error})") from error
 
 
-def _registry(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Contents:
+def _registry(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RegistryContents:
     moment = header["received_at"]
-    return Contents(
+    return RegistryContents(
         position=header["position"],
         received_at=None if moment is None else datetime.fromisoformat(moment),
         names=_names(header["names"]),

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import (
     CycleRecord,
     CycleResult,
@@ -22,62 +21,36 @@ from qoex.agent.reports.entries import (
     NewEntry,
     Receipt,
 )
-from qoex.agent.reports.nodes import AGENT_KEY_PREFIX, Owner
+from qoex.agent.reports.nodes import Owner
 from qoex.agent.solving.snapshot import Snapshot
-from qoex.agent.state.batch import SLICE, Batch
 from qoex.agent.state.ledger import Billing, Decision, Ledger
-from qoex.agent.state.recovery import DecisionOf, InForce, charged_summary
+from qoex.agent.state.recovery import DecisionOf, InForce
 from qoex.agent.state.registry import Registry
 from qoex.agent.state.state import State
-from qoex.agent.storage import AlreadyStoredError, EntryKey, KnownKey, Store
+from qoex.agent.state.transactions import (
+    RETRY_S,
+    Commit,
+    Item,
+    Snap,
+    Submission,
+    Transactions,
+    not_stored,
+    refuse_all,
+)
+from qoex.agent.storage import Store
+from qoex.wire.names import AGENT_KEY_PREFIX
 
 T = TypeVar("T")
 
 # Entries that are stored together at most, but for those of one request, which stay together.
 BATCH = 2_000
-# Of more than so many it is cheaper to look up their keys than to take them in a second time.
-_FEW = 500
 # Entries that may wait; beyond it, whoever comes is to come again.
 MOST_WAITING = 50_000
 
-_RETRY_S = 1.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Counts:
-    """What the intake did since it started."""
-
-    accepted: int = 0
-    replayed: int = 0
-    refused: int = 0
-    expired: int = 0
-    transactions: int = 0
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Submission:
-    entries: Sequence[NewEntry]
-    done: asyncio.Future[list[Receipt]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Commit:
-    record: CycleRecord
-    decision: Decision | None
-    done: asyncio.Future[CycleRecord]
-
-
-@dataclass(frozen=True, slots=True)
-class _Snap:
-    done: asyncio.Future[Snapshot]
-
-
-_Item = _Submission | _Commit | _Snap
 
 
 def utc_now() -> datetime:
@@ -120,7 +93,6 @@ class Intake:
 
         """
         self.healthy = False
-        self.counts = Counts()
         self._store = store
         self._state = State(
             store,
@@ -131,12 +103,13 @@ class Intake:
             checkpoint_cycles=checkpoint_cycles,
         )
         self._clock = clock
-        self._queue: deque[_Item] = deque()
+        self._transactions = Transactions(store, self._state, clock)
+        self.counts = self._transactions.counts
+        self._queue: deque[Item] = deque()
         self._waiting = 0
         self._something = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._rebuilt = (0, datetime.min.replace(tzinfo=UTC))
 
     async def start(self) -> None:
         """Read back what is stored, and take entries from now on.
@@ -190,19 +163,19 @@ class Intake:
         for entry in entries:
             if entry.kind is EntryKind.EXPIRE or entry.key.startswith(AGENT_KEY_PREFIX):
                 raise Refused(
-                    Problem.INVALID_REPORT,
+                    ProblemKind.INVALID_REPORT,
                     f"The key {entry.key!r} of {Owner(entry.node_kind, entry.node)} is the agent's "
                     f"own: a client's must not start with {AGENT_KEY_PREFIX!r}.",
                 )
         self._require_open()
         if self._waiting and self._waiting + len(entries) > MOST_WAITING:
             raise Refused(
-                Problem.TOO_MANY_REQUESTS,
+                ProblemKind.TOO_MANY_REQUESTS,
                 f"{self._waiting} reports are waiting to be stored; send this one again later.",
-                retry_after=_RETRY_S,
+                retry_after=RETRY_S,
             )
         done: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
-        return await self._enqueue(_Submission(entries, done), done, len(entries))
+        return await self._enqueue(Submission(entries, done), done, len(entries))
 
     async def snapshot(self) -> Snapshot:
         """Let nodes expire that are due, and return what the active ones said, all of it stored.
@@ -212,7 +185,7 @@ class Intake:
         """
         self._require_open()
         done: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
-        return await self._enqueue(_Snap(done), done, 0)
+        return await self._enqueue(Snap(done), done, 0)
 
     async def commit_cycle(
         self,
@@ -246,18 +219,18 @@ class Intake:
                 await self._store.put_blob(record.payload or "", payload)
             except Exception as error:
                 _log.exception("the decision of cycle %d could not be stored", record.number)
-                raise _not_stored(f"Cycle {record.number}") from error
+                raise not_stored(f"Cycle {record.number}") from error
         self._require_open()
         done: asyncio.Future[CycleRecord] = asyncio.get_running_loop().create_future()
-        return await self._enqueue(_Commit(record, decision, done), done, 0)
+        return await self._enqueue(Commit(record, decision, done), done, 0)
 
     def _require_open(self) -> None:
         if self._stopping:
-            raise Refused(Problem.STOPPING, "The agent is stopping.", retry_after=_RETRY_S)
+            raise Refused(ProblemKind.STOPPING, "The agent is stopping.", retry_after=RETRY_S)
         if not self.healthy:
-            raise _not_stored("The report")
+            raise not_stored("The report")
 
-    async def _enqueue(self, item: _Item, done: asyncio.Future[T], entries: int) -> T:
+    async def _enqueue(self, item: Item, done: asyncio.Future[T], entries: int) -> T:
         self._queue.append(item)
         self._waiting += entries
         self._something.set()
@@ -274,32 +247,33 @@ class Intake:
                 self._something.clear()
                 await self._something.wait()
                 continue
-            items: Sequence[_Item] = self._next_submissions() or [self._queue.popleft()]
+            items: Sequence[Item] = self._next_submissions() or [self._queue.popleft()]
             try:
                 await self._work_on(items)
             except Exception:
                 # What is in memory may not be what is stored.
                 _log.exception("a transaction failed; what is stored is read back")
-                _refuse_all(items)
+                refuse_all(items)
                 await self._rebuild()
             else:
                 self._state.checkpoint_if_due()
 
-    async def _work_on(self, items: Sequence[_Item]) -> None:
+    async def _work_on(self, items: Sequence[Item]) -> None:
         """Do what the first items of the queue want; several are submissions, all of them."""
         first = items[0]
-        if isinstance(first, _Commit):
-            await self._store_cycle(first)
-        elif isinstance(first, _Snap):
-            await self._take_snapshot(first)
+        if isinstance(first, Commit):
+            await self._transactions.store_cycle(first)
+        elif isinstance(first, Snap):
+            await self._transactions.take_snapshot(first)
         else:
-            await self._store_submissions([i for i in items if isinstance(i, _Submission)])
+            submissions = [item for item in items if isinstance(item, Submission)]
+            await self._transactions.store_submissions(submissions)
 
-    def _next_submissions(self) -> list[_Submission]:
+    def _next_submissions(self) -> list[Submission]:
         """Take those from the queue's front that are stored together."""
-        chosen: list[_Submission] = []
+        chosen: list[Submission] = []
         count = 0
-        while self._queue and isinstance(item := self._queue[0], _Submission):
+        while self._queue and isinstance(item := self._queue[0], Submission):
             count += len(item.entries)
             if chosen and count > BATCH:
                 break
@@ -307,110 +281,16 @@ class Intake:
             self._queue.popleft()
         return chosen
 
-    async def _store_submissions(self, waiting: Sequence[_Submission]) -> None:
-        """Store what can be accepted, and answer all.
-
-        Nearly every key is new, and the log itself takes none twice. So keys are looked up only
-        where something would be refused, for it may have been accepted before; or where the log
-        objects.
-        """
-        submissions = [item for item in waiting if not item.done.done()]  # the rest gave up
-        if sum(len(item.entries) for item in submissions) <= _FEW:
-            try:
-                with self.registry.all_or_nothing():
-                    wrong = await self._store_new(submissions, {})
-            except AlreadyStoredError:
-                pass
-            else:
-                submissions = [item for item, _ in wrong]
-        if not submissions:
-            return
-        keys = {(e.node_kind, e.node, e.key) for item in submissions for e in item.entries}
-        try:
-            known = await self._store.find_keys(keys)
-        except Exception:
-            _log.exception("keys could not be looked up")
-            _refuse_all(submissions)
-            return
-        for item, error in await self._store_new(submissions, known):
-            if not isinstance(error, Refused):
-                _log.error("a report could not be taken in", exc_info=error)
-            self.counts.refused += len(item.entries)
-            _fail(item.done, error)
-
-    async def _store_new(
-        self, submissions: Sequence[_Submission], known: Mapping[EntryKey, KnownKey]
-    ) -> list[tuple[_Submission, Exception]]:
-        """Store and answer what can be accepted; return the rest, with what is wrong with it."""
-        batch = Batch(self.registry, known, self._state.amended)
-        answers: list[tuple[_Submission, list[Receipt]]] = []
-        wrong: list[tuple[_Submission, Exception]] = []
-        for number, item in enumerate(submissions, 1):
-            try:
-                answers.append((item, await batch.take(item.entries, self._now())))
-            except Exception as error:
-                wrong.append((item, error))  # whatever it was, it was taken back
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-        await self._append(batch)
-        for item, receipts in answers:
-            self.counts.replayed += sum(receipt.replayed for receipt in receipts)
-            if not item.done.done():
-                item.done.set_result(receipts)
-        self.counts.accepted += len(batch.entries)
-        return wrong
-
-    async def _append(self, batch: Batch) -> None:
-        """Store a batch and charge what it says was served."""
-        if not batch.entries:
-            return
-        await self._store.append(batch.entries)
-        self.counts.transactions += 1
-        for entry in batch.entries:
-            if entry.kind is EntryKind.SERVED:
-                self.ledger.charge_served(entry)
-
-    async def _take_snapshot(self, item: _Snap) -> None:
-        batch = Batch(self.registry, {}, self._state.amended)
-        now = self._now()
-        await batch.expire(self.registry.due(now), now)
-        await self._append(batch)
-        self.counts.expired += len(batch.entries)
-        if not item.done.done():
-            item.done.set_result(self.registry.snapshot(now))
-
-    async def _store_cycle(self, item: _Commit) -> None:
-        record = item.record
-        position, moment = self._rebuilt
-        if record.position > position and record.snapshot_at < moment:
-            _fail(item.done, _not_stored(f"The entries that cycle {record.number} stands on"))
-            return
-        in_force = self._state.in_force
-        if item.decision is not None:
-            in_force = InForce(record.number, item.decision)
-        try:
-            charge = self._state.charge(in_force)
-        except ValueError as error:
-            _fail(item.done, error)
-            return
-        charged = None if charge is None else charged_summary(charge, self.registry.position)
-        record = replace(record, summary={**record.summary, "charged": charged})
-        await self._store.commit_cycle(record)
-        self.ledger.charge_cycle(record.number, charge)
-        self._state.in_force = in_force
-        if not item.done.done():
-            item.done.set_result(record)
-
     async def _recover(self) -> None:
         await self._state.recover()
-        self._rebuilt = self.registry.position, self._clock()
+        self._transactions.rebuilt = self.registry.position, self._clock()
         self.healthy = True
 
     async def _rebuild(self) -> None:
         """Read back what is stored, however long it takes; refuse what waits."""
         self.healthy = False
         self.counts.failures += 1
-        _refuse_all(self._queue)
+        refuse_all(self._queue)
         self._queue.clear()
         pause = _FIRST_PAUSE_S
         while not self.healthy:
@@ -423,11 +303,6 @@ class Intake:
                 await asyncio.sleep(pause)
                 pause = min(2.0 * pause, _LONGEST_PAUSE_S)
 
-    def _now(self) -> datetime:
-        """Return the time, never before that of the last entry."""
-        now, last = self._clock(), self.registry.received_at
-        return now if last is None else max(now, last)
-
 
 def _require_whole(record: CycleRecord, payload: bytes | None, decision: Decision | None) -> None:
     parts = (record.membership, record.payload, record.digest, payload, decision)
@@ -436,18 +311,3 @@ def _require_whole(record: CycleRecord, payload: bytes | None, decision: Decisio
         raise ValueError(f"cycle {record.number} is {record.result}, but has parts that are not")
     if decided and record.in_force != record.number:
         raise ValueError(f"cycle {record.number} is decided, but {record.in_force} is in force")
-
-
-def _not_stored(what: str) -> Refused:
-    detail = f"{what} could not be stored. What is sent again with its key counts once."
-    return Refused(Problem.STORAGE_FAILED, detail, retry_after=_RETRY_S)
-
-
-def _fail(done: asyncio.Future[Any], error: Exception) -> None:
-    if not done.done():
-        done.set_exception(error)
-
-
-def _refuse_all(items: Iterable[_Item]) -> None:
-    for item in items:
-        _fail(item.done, _not_stored("What was sent"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from qoex.agent.reports.entries import CycleRecord, CycleResult
+from qoex.agent.reports.kept import Kept
 from qoex.agent.storage import blobs
 from qoex.agent.storage.failures import StorageError
 from qoex.agent.storage.tables import CHECKPOINTS, CYCLES, MEMBERSHIPS
@@ -55,7 +56,11 @@ async def commit_cycle(connection: AsyncConnection, record: CycleRecord) -> None
     if record.number != number:
         raise StorageError(f"cycle {record.number} cannot be stored as cycle {number}")
     row = {column.name: getattr(record, column.name) for column in CYCLES.columns}
-    row |= {"result": record.result.value, "summary": dict(record.summary)}
+    row |= {
+        "result": record.result.value,
+        "kept": None if record.kept is None else record.kept.document(),
+        "summary": dict(record.summary),
+    }
     await connection.execute(sa.insert(CYCLES), row)
     if record.payload is not None:
         await blobs.settle(connection, record.payload)
@@ -113,4 +118,10 @@ async def membership(
 def _record(row: dict[str, Any]) -> CycleRecord:
     row["result"] = CycleResult(row["result"])
     row["dropped"] = tuple((provider, user) for provider, user in row["dropped"])
-    return CycleRecord(**row)
+    reason, document = row.pop("reason"), row["kept"]
+    if document is not None:
+        row["kept"] = Kept.read(document)
+    elif reason:
+        row["kept"] = Kept.told(reason)
+    record = CycleRecord(**row)
+    return replace(record, summary={"ending": record.ending.value, **record.summary})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The version that this qoex works with; the name of a file in migrations/versions.
-HEAD = "0001"
+HEAD = "0002"
 
 # Named so that another program's migrations may live in the same PostgreSQL database.
 VERSION_TABLE = "qoex_schema_version"
@@ -30,11 +30,13 @@ def is_current(connection: sa.Connection, name: str) -> bool:
     Raises:
         StorageError: the tables are of a version that we do not know, or of another program.
     """
+    # Before the version, for another program may make both meanwhile, the two at once.
+    tables = sa.inspect(connection).get_table_names()
     found = _version(connection)
     if found == HEAD:
         return True
     if found is None:
-        strangers = sorted(set(sa.inspect(connection).get_table_names()) & set(METADATA.tables))
+        strangers = sorted(set(tables) & set(METADATA.tables))
         if strangers:
             raise StorageError(
                 f"{name} has a table {strangers[0]!r} that is not qoex's: choose another database"

@@ -234,10 +234,6 @@ class Store:
         """Return all tokens, valid or not, the oldest first."""
         return await self._read(token_rows.list_all)
 
-    async def find_token(self, digest: str) -> Token | None:
-        """Return the token whose secret has a digest, valid or not; None if there is none."""
-        return await self._read(token_rows.find, digest)
-
     async def revoke_token(self, token_id: str, now: datetime) -> Token | None:
         """Revoke a token, unless it was before; return what it is now, None if there is none."""
         return await self._write(token_rows.revoke, token_id, now)

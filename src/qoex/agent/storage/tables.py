@@ -83,6 +83,7 @@ CYCLES = sa.Table(
     sa.Column("snapshot_at", UtcTime, nullable=False),
     sa.Column("committed_at", UtcTime, nullable=False),
     sa.Column("result", sa.Text, nullable=False),
+    # In words, for whoever looks into the database; the program reads ``kept``.
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("in_force", sa.BigInteger),
     sa.Column("start_cycle", sa.BigInteger),
@@ -92,6 +93,8 @@ CYCLES = sa.Table(
     sa.Column("dropped", sa.JSON, nullable=False),
     sa.Column("summary", sa.JSON, nullable=False),
     sa.Column("version", sa.Text, nullable=False),
+    # None where the cycle decided, and in rows of before this column was: those have words only.
+    sa.Column("kept", sa.JSON(none_as_null=True)),
 )
 
 CHECKPOINTS = sa.Table(

@@ -24,7 +24,6 @@ _COLUMNS = [
     )
 ]
 _ALL = sa.select(*_COLUMNS).order_by(TOKENS.c.created_at, TOKENS.c.id)
-_BY_DIGEST = sa.select(*_COLUMNS).where(TOKENS.c.digest == sa.bindparam("wanted"))
 _BY_ID = sa.select(*_COLUMNS).where(TOKENS.c.id == sa.bindparam("wanted"))
 _REVOKE = (
     sa.update(TOKENS)
@@ -43,12 +42,6 @@ async def create(connection: AsyncConnection, token: Token) -> None:
 async def list_all(connection: AsyncConnection) -> list[Token]:
     """Return all tokens, the oldest first."""
     return [_token(row) for row in await connection.execute(_ALL)]
-
-
-async def find(connection: AsyncConnection, digest: str) -> Token | None:
-    """Return the token with a digest, valid or not; None if there is none."""
-    row = (await connection.execute(_BY_DIGEST, {"wanted": digest})).one_or_none()
-    return None if row is None else _token(row)
 
 
 async def revoke(connection: AsyncConnection, name: str, now: datetime) -> Token | None:

@@ -6,19 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 from fastapi import APIRouter
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.errors import Problem, Refused
-from qoex.agent.http.answers import BulkAnswer
-from qoex.agent.http.bodies import JSON, NDJSON, body_parts, require_media_type, strict_json
+from qoex.agent.errors import ProblemKind, Refused
+from qoex.agent.http.bodies import (
+    NDJSON,
+    body_parts,
+    json_answer,
+    require_media_type,
+    strict_json,
+)
 from qoex.agent.http.describe import WITH_BODY, described
-from qoex.agent.http.parts import Parts, parts_of
+from qoex.agent.http.parts import AgentParts, parts_of
 from qoex.agent.http.security import token_of
 from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind
 from qoex.agent.reports.lines import read_line
 from qoex.agent.reports.nodes import Owner
+from qoex.wire.answers import BulkAnswer
 
 router = APIRouter()
 
@@ -33,14 +38,14 @@ _LINES_AT_A_TIME = 50  # about 2 ms, between two breaks for others who wait for 
         "reports",
         refusals=(
             *WITH_BODY,
-            Problem.TOO_MANY_LINES,
-            Problem.NOT_FOUND,
-            Problem.NOT_ACTIVE,
-            Problem.KEY_REUSED,
-            Problem.OUT_OF_ORDER,
-            Problem.UNKNOWN_NODE,
-            Problem.CLOCK_SKEW,
-            Problem.STORAGE_FAILED,
+            ProblemKind.TOO_MANY_LINES,
+            ProblemKind.NOT_FOUND,
+            ProblemKind.NOT_ACTIVE,
+            ProblemKind.KEY_REUSED,
+            ProblemKind.OUT_OF_ORDER,
+            ProblemKind.UNKNOWN_NODE,
+            ProblemKind.CLOCK_SKEW,
+            ProblemKind.STORAGE_FAILED,
         ),
         answer=BulkAnswer,
         body={
@@ -66,7 +71,7 @@ async def post_reports(request: Request) -> Response:
     parts = parts_of(request)
     entries = await _lines(request, parts)
     if not entries:
-        return _json({"accepted": 0, "replayed": 0, "first_seq": None, "last_seq": None})
+        return json_answer({"accepted": 0, "replayed": 0, "first_seq": None, "last_seq": None})
     try:
         receipts = await parts.intake.submit(entries)
     except Refused:
@@ -77,7 +82,7 @@ async def post_reports(request: Request) -> Response:
     _count(parts, taken, "accepted")
     _count(parts, replayed, "replayed")
     places = [receipt.seq for receipt in receipts]
-    return _json(
+    return json_answer(
         {
             "accepted": len(entries),
             "replayed": len(replayed),
@@ -87,7 +92,7 @@ async def post_reports(request: Request) -> Response:
     )
 
 
-async def _lines(request: Request, parts: Parts) -> list[NewEntry]:
+async def _lines(request: Request, parts: AgentParts) -> list[NewEntry]:
     settings = parts.settings
     token = token_of(request)
     entries: list[NewEntry] = []
@@ -97,7 +102,7 @@ async def _lines(request: Request, parts: Parts) -> list[NewEntry]:
         number += 1
         if len(entries) == settings.max_bulk_lines:
             raise Refused(
-                Problem.TOO_MANY_LINES, f"The request has more than {len(entries)} lines."
+                ProblemKind.TOO_MANY_LINES, f"The request has more than {len(entries)} lines."
             )
         try:
             strict_json(line)
@@ -106,7 +111,9 @@ async def _lines(request: Request, parts: Parts) -> list[NewEntry]:
             raise error.within(f"line {number}") from None
         if not token.owns(entry.node_kind, entry.node):
             owner = Owner(entry.node_kind, entry.node)
-            raise Refused(Problem.FORBIDDEN, f"Line {number} is of {owner}, not of the token's.")
+            raise Refused(
+                ProblemKind.FORBIDDEN, f"Line {number} is of {owner}, not of the token's."
+            )
         entries.append(entry)
         if len(entries) % _LINES_AT_A_TIME == 0:
             await asyncio.sleep(0)
@@ -129,7 +136,7 @@ async def _split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield last
 
 
-def _count(parts: Parts, entries: list[NewEntry], result: str) -> None:
+def _count(parts: AgentParts, entries: list[NewEntry], result: str) -> None:
     for node_kind, kind, count in _tally(entries):
         parts.instruments.reported(node_kind, kind, result, count)
 
@@ -140,7 +147,3 @@ def _tally(entries: list[NewEntry]) -> Iterator[tuple[NodeKind, EntryKind, int]]
         counted[entry.node_kind, entry.kind] = counted.get((entry.node_kind, entry.kind), 0) + 1
     for (node_kind, kind), count in counted.items():
         yield node_kind, kind, count
-
-
-def _json(answer: dict[str, int | None]) -> Response:
-    return Response(to_json(answer), media_type=JSON)

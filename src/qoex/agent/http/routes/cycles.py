@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.errors import Problem
-from qoex.agent.http.answers import CycleAnswer, CyclePage
-from qoex.agent.http.bodies import JSON
+from qoex.agent.errors import ProblemKind
+from qoex.agent.http.bodies import json_answer
 from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator
+from qoex.wire.answers import CycleAnswer, CyclePage
 
 router = APIRouter()
 
@@ -30,7 +29,7 @@ CycleNumber = Annotated[int, Path(ge=1, le=LARGEST, description="Number of a cyc
         "getCycles",
         "Past cycles, the newest first",
         "cycles",
-        refusals=(*WITH_PARAMETERS, Problem.STORAGE_FAILED),
+        refusals=(*WITH_PARAMETERS, ProblemKind.STORAGE_FAILED),
         answer=CyclePage,
     ),
 )
@@ -46,7 +45,7 @@ async def get_cycles(
     found = await parts_of(request).store.cycles(before=before, limit=limit + 1, newest_first=True)
     cycles = [record.summary for record in found[:limit]]
     following = found[limit - 1].number if len(found) > limit else None
-    return Response(to_json({"cycles": cycles, "next": following}), media_type=JSON)
+    return json_answer({"cycles": cycles, "next": following})
 
 
 @router.post(
@@ -55,7 +54,7 @@ async def get_cycles(
         "runCycle",
         "Run a cycle now",
         "cycles",
-        refusals=(*WITH_TOKEN, Problem.STORAGE_FAILED),
+        refusals=(*WITH_TOKEN, ProblemKind.STORAGE_FAILED),
         answer=CycleAnswer,
     ),
 )
@@ -63,7 +62,7 @@ async def run_cycle(request: Request) -> Response:
     """For operators. The answer comes when the cycle is committed, decided or kept."""
     require_operator(request)
     record = await parts_of(request).engine.run_cycle()
-    return Response(to_json(record.summary), media_type=JSON)
+    return json_answer(record.summary)
 
 
 @router.get(
@@ -72,7 +71,7 @@ async def run_cycle(request: Request) -> Response:
         "getCycle",
         "A past cycle",
         "cycles",
-        refusals=(*WITH_PARAMETERS, Problem.NOT_FOUND, Problem.STORAGE_FAILED),
+        refusals=(*WITH_PARAMETERS, ProblemKind.NOT_FOUND, ProblemKind.STORAGE_FAILED),
         answer=CycleAnswer,
     ),
 )
@@ -80,4 +79,4 @@ async def get_cycle(number: CycleNumber, request: Request) -> Response:
     """For operators."""
     require_operator(request)
     record = await parts_of(request).history.record(number)
-    return Response(to_json(record.summary), media_type=JSON)
+    return json_answer(record.summary)

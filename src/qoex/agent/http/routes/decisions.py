@@ -12,21 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from qoex.agent.cycle.history import Decided
-from qoex.agent.errors import Problem, Refused
-from qoex.agent.http.answers import (
+from qoex.agent.errors import ProblemKind, Refused
+from qoex.agent.http.bodies import NDJSON, json_answer
+from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
+from qoex.agent.http.parts import AgentParts, parts_of
+from qoex.agent.http.routes.cycles import LARGEST, CycleNumber
+from qoex.agent.http.security import require_operator, require_owner
+from qoex.agent.http.views import node_view, pair_lines, place_of, require_known
+from qoex.agent.reports.entries import CycleRecord, NodeKind
+from qoex.agent.solving.allocation import CertifiedAllocation
+from qoex.wire.answers import (
     ExplanationAnswer,
     ProviderDecisionAnswer,
     UserDecisionAnswer,
 )
-from qoex.agent.http.bodies import JSON, NDJSON
-from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
-from qoex.agent.http.parts import Parts, parts_of
-from qoex.agent.http.routes.cycles import LARGEST, CycleNumber
-from qoex.agent.http.security import require_operator, require_owner
-from qoex.agent.http.views import node_view, pair_lines, place_of
-from qoex.agent.reports.entries import CycleRecord, NodeKind
-from qoex.agent.reports.nodes import NodeName, Owner
-from qoex.agent.solving.allocation import Allocation
+from qoex.wire.names import NodeName
 
 router = APIRouter()
 
@@ -35,7 +35,7 @@ OfCycle = Annotated[
     Query(ge=1, le=LARGEST, description="Number of a cycle; the last one unless given."),
 ]
 
-_PAST = (Problem.NOT_FOUND, Problem.STORAGE_FAILED)
+_PAST = (ProblemKind.NOT_FOUND, ProblemKind.STORAGE_FAILED)
 _WHOLE = {
     200: {
         "description": "A CycleAnswer in the first line, a PairAnswer in every other (see "
@@ -60,7 +60,7 @@ async def get_latest_decision(request: Request) -> Response:
     require_operator(request)
     latest = parts_of(request).engine.latest
     if latest is None or latest.decided is None:
-        raise Refused(Problem.NOT_FOUND, "No decision is in force yet.")
+        raise Refused(ProblemKind.NOT_FOUND, "No decision is in force yet.")
     return _whole(latest.record, latest.decided.allocation)
 
 
@@ -149,15 +149,15 @@ async def _decision(request: Request, kind: NodeKind, name: str, cycle: int | No
     require_owner(request, kind, name)
     parts = parts_of(request)
     record, decided = await _in_force(parts, cycle)
-    _require_known(parts, kind, name, decided)
-    return Response(to_json(node_view(kind, name, record, decided)), media_type=JSON)
+    require_known(parts, kind, name, decided)
+    return json_answer(node_view(kind, name, record, decided))
 
 
 async def _explanation(request: Request, kind: NodeKind, name: str, cycle: int | None) -> Response:
     require_owner(request, kind, name)
     parts = parts_of(request)
     record, decided = await _in_force(parts, cycle)
-    _require_known(parts, kind, name, decided)
+    require_known(parts, kind, name, decided)
     if record is None or decided is None:
         said = ["No decision is in force yet."]
     elif place_of(decided.allocation, kind, name) is None:
@@ -168,10 +168,12 @@ async def _explanation(request: Request, kind: NodeKind, name: str, cycle: int |
     else:
         said = list((await parts.history.explanation(record.number, kind, name)).paragraphs)
     number = None if record is None else record.number
-    return Response(to_json({"cycle": number, "paragraphs": said}), media_type=JSON)
+    return json_answer({"cycle": number, "paragraphs": said})
 
 
-async def _in_force(parts: Parts, cycle: int | None) -> tuple[CycleRecord | None, Decided | None]:
+async def _in_force(
+    parts: AgentParts, cycle: int | None
+) -> tuple[CycleRecord | None, Decided | None]:
     """Return a cycle, or the last one, and the decision in force after it, if there is any."""
     if cycle is None:
         latest = parts.engine.latest
@@ -182,14 +184,7 @@ async def _in_force(parts: Parts, cycle: int | None) -> tuple[CycleRecord | None
     return record, await parts.history.decided(record.in_force)
 
 
-def _require_known(parts: Parts, kind: NodeKind, name: str, decided: Decided | None) -> None:
-    if parts.intake.registry.node(kind, name) is not None:
-        return
-    if decided is None or place_of(decided.allocation, kind, name) is None:
-        raise Refused(Problem.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
-
-
-def _whole(record: CycleRecord, allocation: Allocation) -> Response:
+def _whole(record: CycleRecord, allocation: CertifiedAllocation) -> Response:
     async def lines() -> AsyncIterator[bytes]:
         yield to_json(record.summary) + b"\n"
         for some in pair_lines(allocation):

@@ -9,16 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qoex.agent.cycle.publishing import Published
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind
 from qoex.agent.http.describe import WITH_PARAMETERS, described
 from qoex.agent.http.events import MEDIA_TYPE, EventStream, View
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.routes.cycles import LARGEST
 from qoex.agent.http.security import require_operator, require_owner
-from qoex.agent.http.views import node_view, place_of
+from qoex.agent.http.views import node_view, require_known
 from qoex.agent.reports.entries import NodeKind
-from qoex.agent.reports.nodes import NodeName, Owner
 from qoex.agent.tokens import Role, Token
+from qoex.wire.names import NodeName
 
 router = APIRouter()
 
@@ -57,7 +57,7 @@ def _stream(of: str) -> dict[int, Any]:
         "getEvents",
         "Cycles as they end",
         "events",
-        refusals=(*WITH_PARAMETERS, Problem.STORAGE_FAILED),
+        refusals=(*WITH_PARAMETERS, ProblemKind.STORAGE_FAILED),
         answers=_stream("a CycleAnswer"),
     ),
 )
@@ -73,7 +73,7 @@ async def get_events(request: Request, last_event_id: LastEventId = None) -> Res
         "getUserEvents",
         "What each cycle means to a user, as it ends",
         "events",
-        refusals=(*WITH_PARAMETERS, Problem.NOT_FOUND, Problem.STORAGE_FAILED),
+        refusals=(*WITH_PARAMETERS, ProblemKind.NOT_FOUND, ProblemKind.STORAGE_FAILED),
         answers=_stream("a UserDecisionAnswer"),
     ),
 )
@@ -90,7 +90,7 @@ async def get_user_events(
         "getProviderEvents",
         "What each cycle means to a provider, as it ends",
         "events",
-        refusals=(*WITH_PARAMETERS, Problem.NOT_FOUND, Problem.STORAGE_FAILED),
+        refusals=(*WITH_PARAMETERS, ProblemKind.NOT_FOUND, ProblemKind.STORAGE_FAILED),
         answers=_stream("a ProviderDecisionAnswer"),
     ),
 )
@@ -105,11 +105,7 @@ def _of_node(request: Request, kind: NodeKind, name: str, last_id: int | None) -
     token = require_owner(request, kind, name)
     parts = parts_of(request)
     latest = parts.engine.latest
-    decided = None if latest is None else latest.decided
-    if parts.intake.registry.node(kind, name) is None and (
-        decided is None or place_of(decided.allocation, kind, name) is None
-    ):
-        raise Refused(Problem.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
+    require_known(parts, kind, name, None if latest is None else latest.decided)
 
     def view(item: Published) -> Any:
         return node_view(kind, name, item.record, item.decided)

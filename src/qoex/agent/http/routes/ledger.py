@@ -11,15 +11,16 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.errors import Problem, Refused
-from qoex.agent.http.answers import LedgerAnswer
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.bodies import JSON
 from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator, require_owner
 from qoex.agent.reports.entries import NodeKind
-from qoex.agent.reports.nodes import NodeName, Owner
+from qoex.agent.reports.nodes import Owner
 from qoex.agent.state.ledger import Ledger, LedgerContents, Owed
+from qoex.wire.answers import LedgerAnswer
+from qoex.wire.names import NodeName
 
 router = APIRouter()
 
@@ -30,7 +31,7 @@ router = APIRouter()
         "getUserLedger",
         "What a user owes",
         "ledger",
-        refusals=(*WITH_PARAMETERS, Problem.NOT_FOUND),
+        refusals=(*WITH_PARAMETERS, ProblemKind.NOT_FOUND),
         answer=LedgerAnswer,
     ),
 )
@@ -47,7 +48,7 @@ async def get_user_ledger(name: NodeName, request: Request) -> Response:
         "getProviderLedger",
         "What a provider is owed",
         "ledger",
-        refusals=(*WITH_PARAMETERS, Problem.NOT_FOUND),
+        refusals=(*WITH_PARAMETERS, ProblemKind.NOT_FOUND),
         answer=LedgerAnswer,
     ),
 )
@@ -84,7 +85,7 @@ def _whole(contents: LedgerContents) -> bytes:
 
 def _of_node(request: Request, kind: NodeKind, name: str, owed: Sequence[Owed]) -> Response:
     if not owed and parts_of(request).intake.registry.node(kind, name) is None:
-        raise Refused(Problem.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
+        raise Refused(ProblemKind.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
     return Response(_answer(owed), media_type=JSON)
 
 

@@ -7,19 +7,18 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.http.answers import NodePage
-from qoex.agent.http.bodies import JSON
+from qoex.agent.http.bodies import json_answer
 from qoex.agent.http.describe import WITH_PARAMETERS, described
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator
 from qoex.agent.http.views import short_numbers, state_view
 from qoex.agent.reports.entries import NodeKind
-from qoex.agent.reports.nodes import NODE_NAME
 from qoex.agent.state.registry import NodeState, Registry
+from qoex.wire.answers import NodePage
+from qoex.wire.names import NODE_NAME
 
 router = APIRouter()
 
@@ -68,7 +67,7 @@ async def get_nodes(
         rows.append({**state_view(state), **numbers})
         if len(rows) % _AT_A_TIME == 0:
             await asyncio.sleep(0)
-    return Response(to_json({"nodes": rows, "next": following}), media_type=JSON)
+    return json_answer({"nodes": rows, "next": following})
 
 
 async def _found(

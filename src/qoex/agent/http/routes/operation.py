@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qoex.agent import instruments
-from qoex.agent.errors import Problem, Refused
-from qoex.agent.http.answers import HealthAnswer
-from qoex.agent.http.bodies import JSON
+from qoex.agent.errors import ProblemKind, Refused
+from qoex.agent.http.bodies import JSON, json_answer
 from qoex.agent.http.describe import ANYWHERE, content, described, reference
 from qoex.agent.http.openapi import openapi_document
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import TOKEN
 from qoex.agent.settings import MetricsAccess, is_loopback
 from qoex.agent.tokens import Role, Token
+from qoex.wire.answers import HealthAnswer
 
 router = APIRouter()
 
@@ -59,7 +59,7 @@ async def get_readiness(request: Request) -> Response:
     """Not while it starts or stops, nor while its database fails."""
     reasons = parts_of(request).reasons_not_ready()
     answer = {"status": "not-ready" if reasons else "ready", "reasons": reasons}
-    return Response(to_json(answer), 503 if reasons else 200, media_type=JSON)
+    return json_answer(answer, 503 if reasons else 200)
 
 
 @router.get(
@@ -68,7 +68,7 @@ async def get_readiness(request: Request) -> Response:
         "getMetrics",
         "Metrics in Prometheus' text form",
         "operation",
-        refusals=(*ANYWHERE, Problem.UNAUTHENTICATED, Problem.FORBIDDEN),
+        refusals=(*ANYWHERE, ProblemKind.UNAUTHENTICATED, ProblemKind.FORBIDDEN),
         answers={
             200: {
                 "description": "Metrics",
@@ -117,8 +117,8 @@ def _require_reader(request: Request, access: MetricsAccess) -> None:
     if access is MetricsAccess.LOOPBACK and _from_this_machine(request):
         return
     if token is None:
-        raise Refused(Problem.UNAUTHENTICATED, "Metrics need an operator's token from there.")
-    raise Refused(Problem.FORBIDDEN, "Only an operator's token allows this.")
+        raise Refused(ProblemKind.UNAUTHENTICATED, "Metrics need an operator's token from there.")
+    raise Refused(ProblemKind.FORBIDDEN, "Only an operator's token allows this.")
 
 
 def _from_this_machine(request: Request) -> bool:

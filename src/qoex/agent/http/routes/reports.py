@@ -7,20 +7,14 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import ValidationError
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.errors import Problem, Refused
-from qoex.agent.http.answers import (
-    LinksAnswer,
-    ProviderDocument,
-    ReceiptAnswer,
-    UserDocument,
-)
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.bodies import (
     JSON,
     MERGE_PATCH,
+    json_answer,
     read_body,
     require_media_type,
     strict_object,
@@ -39,7 +33,13 @@ from qoex.agent.http.security import require_owner
 from qoex.agent.http.views import state_view
 from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind, Receipt
 from qoex.agent.reports.lines import FORMS, refused_form
-from qoex.agent.reports.nodes import IDEMPOTENCY_KEY, NodeName
+from qoex.wire.answers import (
+    LinksAnswer,
+    ProviderDocument,
+    ReceiptAnswer,
+    UserDocument,
+)
+from qoex.wire.names import IDEMPOTENCY_KEY, NodeName
 
 # The users' first, for there are most of them.
 router = APIRouter(route_class=LeanRoute)
@@ -47,9 +47,9 @@ router = APIRouter(route_class=LeanRoute)
 _KEY = re.compile(IDEMPOTENCY_KEY)
 
 PROVIDER, USER = NodeKind.PROVIDER, NodeKind.USER
-_ABSENT = (Problem.NOT_FOUND,)
-_CHANGE = (*REPORT, Problem.NOT_FOUND, Problem.NOT_ACTIVE, Problem.UNKNOWN_NODE)
-_LEAVE = (*REPORT, Problem.NOT_FOUND, Problem.NOT_ACTIVE)
+_ABSENT = (ProblemKind.NOT_FOUND,)
+_CHANGE = (*REPORT, ProblemKind.NOT_FOUND, ProblemKind.NOT_ACTIVE, ProblemKind.UNKNOWN_NODE)
+_LEAVE = (*REPORT, ProblemKind.NOT_FOUND, ProblemKind.NOT_ACTIVE)
 
 _USER_EXAMPLE = {
     "profit_factor": 40.0,
@@ -87,7 +87,7 @@ _LEAVING: dict[str, Any] = {
         "putUser",
         "Register a user, or replace what it said",
         "reports",
-        refusals=(*REPORT, Problem.UNKNOWN_NODE),
+        refusals=(*REPORT, ProblemKind.UNKNOWN_NODE),
         **_KEYED,
         **_sent("UserReport", _USER_EXAMPLE, JSON),
     ),
@@ -213,7 +213,7 @@ async def delete_provider(name: NodeName, request: Request) -> Response:
 async def get_links(name: NodeName, request: Request) -> Response:
     """Links that are not listed have the signal-to-noise ratio of the provider's report."""
     require_owner(request, PROVIDER, name)
-    return _json({"snr_db": parts_of(request).intake.registry.links(name)})
+    return json_answer({"snr_db": parts_of(request).intake.registry.links(name)})
 
 
 @router.patch(
@@ -263,7 +263,7 @@ async def _report(request: Request, node_kind: NodeKind, node: str, kind: EntryK
         else:  # who leaves need not say more, whatever media type a client gives by habit
             said = {}
         try:
-            body = FORMS[node_kind, kind].model_validate(said).body()
+            body = FORMS[node_kind, kind].read(said)
         except ValidationError as error:
             raise refused_form(error.errors(include_url=False)) from None
         receipts = await parts.intake.submit([NewEntry(node_kind, node, kind, key, body)])
@@ -279,11 +279,11 @@ def _key(request: Request) -> str:
     given = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
     if len(given) != 1:
         many = "several" if given else "no"
-        raise Refused(Problem.KEY_MISSING, f"The request has {many} headers Idempotency-Key.")
+        raise Refused(ProblemKind.KEY_MISSING, f"The request has {many} headers Idempotency-Key.")
     key: str = given[0].decode("latin-1")
     if not _KEY.fullmatch(key):
         raise Refused(
-            Problem.KEY_MISSING, "Idempotency-Key must be 1 to 128 printable ASCII characters."
+            ProblemKind.KEY_MISSING, "Idempotency-Key must be 1 to 128 printable ASCII characters."
         )
     return key
 
@@ -300,8 +300,4 @@ def _document(request: Request, kind: NodeKind, name: str) -> Response:
     report = registry.document(kind, name)
     state = registry.node(kind, name)
     assert state is not None  # or there would be no document
-    return _json({**state_view(state), "report": report})
-
-
-def _json(answer: Any) -> Response:
-    return Response(to_json(answer), media_type=JSON)
+    return json_answer({**state_view(state), "report": report})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qoex.agent.http.answers import TokenAnswer
-from qoex.agent.http.bodies import JSON
+from qoex.agent.http.bodies import json_answer
 from qoex.agent.http.describe import WITH_TOKEN, described
 from qoex.agent.http.security import token_of
+from qoex.wire.answers import TokenAnswer
 
 router = APIRouter()
 
@@ -29,4 +28,4 @@ async def get_token(request: Request) -> Response:
     """Of any valid token."""
     token = token_of(request)
     answer = {"role": token.role, "node": token.node, "expires_at": token.expires_at}
-    return Response(to_json(answer), media_type=JSON)
+    return json_answer(answer)

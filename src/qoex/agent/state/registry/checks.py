@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from qoex.agent.errors import Fault, Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import Entry, EntryKind, NodeKind
 from qoex.agent.reports.lines import refused
 from qoex.agent.reports.nodes import Owner
-from qoex.agent.reports.rules import demand_faults, provider_faults, user_faults
 from qoex.agent.state.registry.columns import patched
 from qoex.agent.state.registry.roster import Roster
+from qoex.wire.problems import Fault
+from qoex.wire.rules import demand_faults, provider_faults, user_faults
 
 LISTED = 20  # of the names in a refusal
 
@@ -79,8 +80,10 @@ def _require_active(roster: Roster, name: str) -> None:
         return
     owner = Owner(roster.kind, name)
     if name in roster.slots:
-        raise Refused(Problem.NOT_ACTIVE, f"The {owner} left or expired; it has to register anew.")
-    raise Refused(Problem.NOT_FOUND, f"No {owner} is registered.")
+        raise Refused(
+            ProblemKind.NOT_ACTIVE, f"The {owner} left or expired; it has to register anew."
+        )
+    raise Refused(ProblemKind.NOT_FOUND, f"No {owner} is registered.")
 
 
 def _require_known(roster: Roster, names: Iterable[str], where: str) -> None:
@@ -94,7 +97,7 @@ def _require_known(roster: Roster, names: Iterable[str], where: str) -> None:
     faults = [Fault(place, f"No such {roster.kind.value} ever registered") for place in places]
     more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
     raise Refused(
-        Problem.UNKNOWN_NODE,
+        ProblemKind.UNKNOWN_NODE,
         f"No {Owner(roster.kind, unknown[0])} ever registered{more}.",
         faults,
     )
@@ -108,7 +111,7 @@ def _check_clock(roster: Roster, entry: Entry, max_clock_skew_s: float) -> None:
     if abs(reported - entry.received_at) > timedelta(seconds=max_clock_skew_s):
         ahead = (reported - entry.received_at).total_seconds()
         raise Refused(
-            Problem.CLOCK_SKEW,
+            ProblemKind.CLOCK_SKEW,
             f"reported_at is {text}, {abs(ahead):.0f} s {'after' if ahead > 0 else 'before'} the "
             f"agent's clock; at most {max_clock_skew_s:g} s are allowed.",
             [Fault("reported_at", "It is too far from the agent's clock")],
@@ -116,7 +119,7 @@ def _check_clock(roster: Roster, entry: Entry, max_clock_skew_s: float) -> None:
     last = roster.last_reported_at(entry.node)
     if last is not None and reported < last:
         raise Refused(
-            Problem.OUT_OF_ORDER,
+            ProblemKind.OUT_OF_ORDER,
             f"reported_at is {text}, before {last.isoformat(timespec='microseconds')}, that of "
             f"the last report of {Owner(roster.kind, entry.node)}.",
             [Fault("reported_at", "It lies before that of a report accepted already")],

@@ -57,7 +57,7 @@ LEAST_SLOTS = 16
 
 
 @dataclass(frozen=True)
-class Column:
+class NodeColumn:
     """The form of an array: which sides its first axes run over, and what a new slot holds.
 
     Attributes:
@@ -76,7 +76,7 @@ class Column:
 class Columns:
     """Arrays by name whose first axes run over the slots of providers, users, or both."""
 
-    def __init__(self, columns: Mapping[str, Column], journal: Journal) -> None:
+    def __init__(self, columns: Mapping[str, NodeColumn], journal: Journal) -> None:
         self._columns = dict(columns)
         self._journal = journal
         self._slots = dict.fromkeys(NodeKind, LEAST_SLOTS)
@@ -132,7 +132,7 @@ class Columns:
                 raise ValueError(f"{name} has the wrong shape or type: {given.shape} {given.dtype}")
             part[...] = given
 
-    def _new(self, column: Column) -> Array:
+    def _new(self, column: NodeColumn) -> Array:
         shape = [self._slots[kind] for kind in column.sides]
         if column.width:
             shape.append(column.width)

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from qoex.agent.errors import Problem, Refused
+from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.reports.entries import Entry, EntryKind, NodeKind
 from qoex.agent.reports.nodes import Owner
 from qoex.agent.solving.snapshot import DEMAND_COLUMNS, PROVIDER_COLUMNS, USER_COLUMNS, Snapshot
 from qoex.agent.state.registry import checks
 from qoex.agent.state.registry.columns import (
     Array,
-    Column,
     Columns,
     Journal,
+    NodeColumn,
     given_in,
     patched,
     row_of,
@@ -32,10 +32,10 @@ PROVIDER, USER = NodeKind.PROVIDER, NodeKind.USER
 _COLUMNS = {
     **roster_columns(PROVIDER),
     **roster_columns(USER),
-    "providers": Column((PROVIDER,), np.nan, width=len(PROVIDER_COLUMNS)),
-    "users": Column((USER,), np.nan, width=len(USER_COLUMNS)),
-    "demands": Column((PROVIDER, USER), np.nan, width=len(DEMAND_COLUMNS)),
-    "snr_db": Column((PROVIDER, USER), np.nan),
+    "providers": NodeColumn((PROVIDER,), np.nan, width=len(PROVIDER_COLUMNS)),
+    "users": NodeColumn((USER,), np.nan, width=len(USER_COLUMNS)),
+    "demands": NodeColumn((PROVIDER, USER), np.nan, width=len(DEMAND_COLUMNS)),
+    "snr_db": NodeColumn((PROVIDER, USER), np.nan),
 }
 _OWN = {PROVIDER: ("providers", PROVIDER_COLUMNS), USER: ("users", USER_COLUMNS)}
 _INPUT_TOKENS = DEMAND_COLUMNS.index("input_tokens")
@@ -45,7 +45,7 @@ DEFAULT_CLOCK_SKEW_S = 300.0
 
 
 @dataclass(frozen=True)
-class Contents:
+class RegistryContents:
     """All that a registry holds, for a checkpoint.
 
     Attributes:
@@ -182,7 +182,7 @@ class Registry:
         roster = self.rosters[kind]
         slot = roster.slots.get(name)
         if slot is None:
-            raise Refused(Problem.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
+            raise Refused(ProblemKind.NOT_FOUND, f"No {Owner(kind, name)} is registered.")
         document = self.given(kind, name)
         lifetime = roster.lifetime(slot)
         if lifetime is not None:
@@ -202,7 +202,7 @@ class Registry:
         """
         slot = self.rosters[PROVIDER].slots.get(provider)
         if slot is None:
-            raise Refused(Problem.NOT_FOUND, f"No {Owner(PROVIDER, provider)} is registered.")
+            raise Refused(ProblemKind.NOT_FOUND, f"No {Owner(PROVIDER, provider)} is registered.")
         users = self.rosters[USER].names
         ratios = self._columns["snr_db"][slot, : len(users)]
         found = np.flatnonzero(~np.isnan(ratios))
@@ -231,14 +231,14 @@ class Registry:
                 if state is not None and active in (None, state.active):
                     yield state
 
-    def contents(self) -> Contents:
+    def contents(self) -> RegistryContents:
         """Return a copy of all that is held."""
         names = {kind: tuple(roster.names) for kind, roster in self.rosters.items()}
         departed = {kind: dict(roster.departed) for kind, roster in self.rosters.items()}
         arrays = self._columns.used({kind: len(names[kind]) for kind in NodeKind})
-        return Contents(self.position, self.received_at, names, departed, arrays)
+        return RegistryContents(self.position, self.received_at, names, departed, arrays)
 
-    def fill(self, contents: Contents) -> None:
+    def fill(self, contents: RegistryContents) -> None:
         """Hold what a registry held before, and nothing else.
 
         Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qoex.agent.reports.entries import NodeKind
-from qoex.agent.state.registry.columns import Column, Columns, Journal
+from qoex.agent.state.registry.columns import Columns, Journal, NodeColumn
 
 # A node that left is remembered, with what others say of it, until more have left since than are
 # active, and at least this many. So memory follows how many there are, not how many there were.
@@ -33,13 +33,13 @@ def moment_of(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def roster_columns(kind: NodeKind) -> dict[str, Column]:
+def roster_columns(kind: NodeKind) -> dict[str, NodeColumn]:
     """Return the arrays that the roster of one side needs."""
     return {
-        f"{kind}_active": Column((kind,), False, np.bool_),
-        f"{kind}_received": Column((kind,), _NEVER, np.int64),
-        f"{kind}_reported": Column((kind,), _NEVER, np.int64),
-        f"{kind}_lifetime": Column((kind,), np.nan),
+        f"{kind}_active": NodeColumn((kind,), False, np.bool_),
+        f"{kind}_received": NodeColumn((kind,), _NEVER, np.int64),
+        f"{kind}_reported": NodeColumn((kind,), _NEVER, np.int64),
+        f"{kind}_lifetime": NodeColumn((kind,), np.nan),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qoex.agent.errors import Fault
+from qoex.wire.problems import Fault
 
 # Between these, no formula of eqs. 6 and 7 leaves the range of a double.
 LEAST = 1e-12

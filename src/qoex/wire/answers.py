@@ -1,28 +1,56 @@
-"""The forms of answers, for the OpenAPI document; tests hold the two together.
+"""What the agent answers.
 
-Answers themselves are made directly of what the agent holds.
+The agent makes its answers directly of what it holds; these models are their description, which is
+complete and closed, and what a client reads, which passes over fields that a newer agent adds, and
+does without some that an older one may lack.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
-from qoex.agent.reports.entries import CycleResult, NodeKind
-from qoex.agent.reports.forms import ProviderReport, UserReport
-from qoex.agent.reports.nodes import NodeName
-from qoex.agent.tokens import Role
-from qoex.game.solution import Regime
+from qoex.wire.names import NodeName, Side
+from qoex.wire.reports import ProviderReport, UserReport
 
-Money = Annotated[str, Field(pattern=r"^-?\d+\.\d{6}$", examples=["12.345678"])]
+Money = Annotated[
+    Decimal,
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{6}$", "examples": ["12.345678"]}),
+]
+# A client takes a name as it comes.
+AnsweredName = Annotated[str, WithJsonSchema(TypeAdapter(NodeName).json_schema())]
+Regime = Literal["slack", "pinned", "binding"]
+CycleEnd = Literal["decided", "kept"]
+
+PHASES = ("snapshot", "admit", "solve", "certify", "commit", "total")
+
+
+def _complete(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = False
+    schema["required"] = list(schema["properties"])
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+def _phases(schema: dict[str, Any]) -> None:
+    number = {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    schema |= {
+        "properties": dict.fromkeys(PHASES, number),
+        "required": list(PHASES),
+        "additionalProperties": False,
+    }
 
 
 class Answer(BaseModel):
     """What all answers share."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, json_schema_extra=_complete
+    )
 
 
 class ReceiptAnswer(Answer):
@@ -52,16 +80,22 @@ class BulkAnswer(Answer):
 class NodeAnswer(Answer):
     """Where a node stands."""
 
-    kind: NodeKind
-    name: NodeName
+    kind: Side
+    name: AnsweredName
     active: bool
     """Whether it is registered now: it did not leave, and its lifetime is not over."""
     received_at: datetime
     """When its last report was taken in."""
-    reported_at: datetime | None
+    reported_at: datetime | None = None
     """When it made the last report that says so."""
-    expires_at: datetime | None
+    expires_at: datetime | None = None
     """When it expires unless it reports; null if it is not active."""
+
+
+class NodeDocument(NodeAnswer):
+    """A node: where it stands, and all that it said."""
+
+    report: Mapping[str, Any]
 
 
 class ProviderDocument(NodeAnswer):
@@ -79,62 +113,51 @@ class UserDocument(NodeAnswer):
 class LinksAnswer(Answer):
     """Signal-to-noise ratios that a provider reported."""
 
-    snr_db: dict[NodeName, float]
+    snr_db: Mapping[AnsweredName, float]
     """dB, by the name of the user."""
 
 
 class NodeRow(NodeAnswer):
     """A node in the list of all, with its part in the decision in force; null if it has none."""
 
-    cycle: int | None
+    cycle: int | None = None
     """The cycle whose decision the numbers are of."""
-    qoe: float | None
+    qoe: float | None = None
     """Of a user: QoE in all, ms. Of a provider: QoE that it gives in all."""
-    payment: float | None
+    payment: float | None = None
     """Of a user: what it pays in all, money. Of a provider: what it is paid."""
-    utility: float | None
+    utility: float | None = None
     """Money."""
-    compute_use: float | None
+    compute_use: float | None = None
     """Of a provider: TFLOPS in use."""
-    compute_price: float | None
+    compute_price: float | None = None
     """Of a provider: money per TFLOPS."""
-    bandwidth_use: float | None
+    bandwidth_use: float | None = None
     """Of a provider: MHz in use."""
-    bandwidth_price: float | None
+    bandwidth_price: float | None = None
     """Of a provider: money per MHz."""
 
 
 class NodePage(Answer):
     """Some nodes: providers first, each side by name."""
 
-    nodes: list[NodeRow]
-    next: str | None
+    nodes: tuple[NodeRow, ...]
+    next: str | None = None
     """What to give as ``after`` for the page that follows; null on the last one."""
-
-
-class Durations(Answer):
-    """Milliseconds that the phases of a cycle took; null for those it did not come to."""
-
-    snapshot: float | None
-    admit: float | None
-    solve: float | None
-    certify: float | None
-    commit: float | None
-    total: float | None
 
 
 class Histogram(Answer):
     """Counts between edges."""
 
-    edges: list[float]
-    counts: list[int]
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
 
 
 class Distribution(Answer):
     """How a quantity is distributed over the users that have a pair."""
 
     mean: float
-    quantiles: list[float]
+    quantiles: tuple[float, ...]
     """Least, 10 %, 25 %, median, 75 %, 90 %, largest."""
     histogram: Histogram
 
@@ -155,7 +178,7 @@ class ResourceAnswer(Answer):
 class CapacityAnswer(Answer):
     """Both resources of a provider."""
 
-    provider: NodeName
+    provider: AnsweredName
     compute: ResourceAnswer
     bandwidth: ResourceAnswer
 
@@ -174,32 +197,35 @@ class CycleAnswer(Answer):
     number: int = Field(ge=1)
     position: int
     """Place in the log of the last report that it stands on."""
-    result: CycleResult
-    reason: str
-    """Why the last decision was kept: a slug, a colon, a sentence; empty if decided."""
+    result: CycleEnd
+    ending: str = ""
+    """What kept the last decision in force, as a code; decided if nothing did."""
+    reason: str = ""
+    """Why the last decision was kept, in words; empty if decided."""
     in_force: int | None
     """Number of the cycle whose decision is in force from then on; null while there is none."""
     snapshot_at: datetime
     committed_at: datetime
-    duration_ms: Durations
-    providers: int
-    users: int
-    pairs: int | None
+    duration_ms: Annotated[Mapping[str, float | None], Field(json_schema_extra=_phases)] = {}
+    """Milliseconds that the phases took, and all; null for those it did not come to."""
+    providers: int = 0
+    users: int = 0
+    pairs: int | None = None
     """Demands that are in the market."""
-    dropped: int
+    dropped: int = 0
     """Demands that admission turned away."""
-    left_out: int | None
+    left_out: int | None = None
     """Demands that could not be priced, for something about them is not known."""
-    sweeps: int | None
-    regret_relative: float | None
+    sweeps: int | None = None
+    regret_relative: float | None = None
     """The most that a user could gain by deviating alone, relative to the utilities."""
-    kkt_residual: float | None
+    kkt_residual: float | None = None
     """Largest residual of the providers' optimality conditions."""
-    payments_total: float | None
+    payments_total: float | None = None
     """R·Q of all pairs, money."""
-    qoe: Distribution | None
-    payments: Distribution | None
-    capacity: list[CapacityAnswer]
+    qoe: Distribution | None = None
+    payments: Distribution | None = None
+    capacity: tuple[CapacityAnswer, ...] = ()
     charged: Charged | None = None
     """Null where the cycle charged nothing."""
 
@@ -207,59 +233,44 @@ class CycleAnswer(Answer):
 class CyclePage(Answer):
     """Some cycles, the newest first."""
 
-    cycles: list[CycleAnswer]
-    next: int | None
+    cycles: tuple[CycleAnswer, ...]
+    next: int | None = None
     """What to give as ``before`` for the page that follows; null on the last one."""
 
 
-class PairAnswer(Answer):
+class PairNumbers(Answer):
+    """What a decision gives at one pair."""
+
+    reward: float
+    """R, money per ms of QoE."""
+    compute: float
+    """f, TFLOPS."""
+    bandwidth: float
+    """B, MHz."""
+    qoe: float
+    """Q, ms."""
+    payment: float
+    """R·Q, money."""
+
+
+class PairAnswer(PairNumbers):
     """What a decision gives one user at one provider."""
 
-    provider: NodeName
-    user: NodeName
-    reward: float
-    """R, money per ms of QoE."""
-    compute: float
-    """f, TFLOPS."""
-    bandwidth: float
-    """B, MHz."""
-    qoe: float
-    """Q, ms."""
-    payment: float
-    """R·Q, money."""
+    provider: AnsweredName
+    user: AnsweredName
 
 
-class ServiceAnswer(Answer):
+class ServiceAnswer(PairNumbers):
     """What a user gets of one provider."""
 
-    provider: NodeName
-    reward: float
-    """R, money per ms of QoE."""
-    compute: float
-    """f, TFLOPS."""
-    bandwidth: float
-    """B, MHz."""
-    qoe: float
-    """Q, ms."""
-    latency_ms: float | None
-    payment: float
-    """R·Q, money."""
+    provider: AnsweredName
+    latency_ms: float | None = None
 
 
-class ServedAnswer(Answer):
+class ServedAnswer(PairNumbers):
     """What a provider gives one user."""
 
-    user: NodeName
-    reward: float
-    """R, money per ms of QoE."""
-    compute: float
-    """f, TFLOPS."""
-    bandwidth: float
-    """B, MHz."""
-    qoe: float
-    """Q, ms."""
-    payment: float
-    """R·Q, money."""
+    user: AnsweredName
 
 
 class DecisionHead(Answer):
@@ -267,33 +278,33 @@ class DecisionHead(Answer):
 
     cycle: int | None
     """The cycle that was asked for, or the last one; null while there was none."""
-    in_force: int | None
+    in_force: int | None = None
     """The cycle whose decision was in force after it; null if there was none."""
-    result: CycleResult | None
-    reason: str
+    result: CycleEnd | None = None
+    reason: str = ""
     """Why the decision was kept; empty if decided."""
-    decided_at: datetime | None
+    decided_at: datetime | None = None
     """When the cycle was committed that brought the decision."""
 
 
 class UserDecisionAnswer(DecisionHead):
     """What a decision means to one user; a user it did not know has no services."""
 
-    services: list[ServiceAnswer]
-    utility: float | None
+    services: tuple[ServiceAnswer, ...] = ()
+    utility: float | None = None
     """Money; null if the decision did not know the user."""
-    regret: float | None
+    regret: float | None = None
     """What it could have gained by deviating alone, money."""
 
 
 class ProviderDecisionAnswer(DecisionHead):
     """What a decision means to one provider; one it did not know has no resources."""
 
-    compute: ResourceAnswer | None
-    bandwidth: ResourceAnswer | None
-    utility: float | None
+    compute: ResourceAnswer | None = None
+    bandwidth: ResourceAnswer | None = None
+    utility: float | None = None
     """Money; null if the decision did not know the provider."""
-    users: list[ServedAnswer]
+    users: tuple[ServedAnswer, ...] = ()
 
 
 class ExplanationAnswer(Answer):
@@ -301,14 +312,14 @@ class ExplanationAnswer(Answer):
 
     cycle: int | None
     """The cycle whose decision is explained; null while there is none."""
-    paragraphs: list[str]
+    paragraphs: tuple[str, ...]
 
 
 class Debt(Answer):
     """What one user owes one provider."""
 
-    user: NodeName
-    provider: NodeName
+    user: AnsweredName
+    provider: AnsweredName
     amount: Money
 
 
@@ -318,14 +329,14 @@ class LedgerAnswer(Answer):
     unit: Literal["money"]
     """The unit of all rewards and costs."""
     total: Money
-    entries: list[Debt]
+    entries: tuple[Debt, ...]
 
 
 class TokenAnswer(Answer):
     """Whose token it is."""
 
-    role: Role
-    node: NodeName | None
+    role: Literal["operator", "provider", "user"]
+    node: AnsweredName | None
     """Name of the provider or user; null for an operator."""
     expires_at: datetime | None
     """When it stops being valid; null for never."""
@@ -335,5 +346,5 @@ class HealthAnswer(Answer):
     """Whether the agent is alive, or ready."""
 
     status: Literal["alive", "ready", "not-ready"]
-    reasons: list[str]
+    reasons: tuple[str, ...]
     """Why it is not ready."""

@@ -18,6 +18,7 @@ from qoex.equilibrium.near_least import solve_near_least
 from qoex.equilibrium.solver import solve, solve_prices
 from qoex.files.market_files import write_market
 from qoex.game.solution import Status
+from qoex.mechanisms.schemes import SCHEMES
 from qoex.model.feasibility import frontier_factor, regret_resolution
 from qoex.model.market import Market
 
@@ -154,3 +155,19 @@ def test_status_certificate_and_exit_code_agree(
     assert json.loads(result.stdout)["status"] == "not_certified"
     assert result.stderr == f"{Status.NOT_CERTIFIED.sentence}\n"
     assert qoex_command("explain", path, market.user_names[0]).exit_code == 1
+
+
+def test_a_resource_that_nobody_wants_is_not_scarce() -> None:
+    market = random_market(np.random.default_rng(4), 2, 4)
+    market = with_room(market.replace(traffic=np.zeros(market.traffic.shape)), 1e-6)
+    assert solve_near_least(market, method="") is None
+    solution = solve(market)
+    assert solution.status.ok <= certify(market, solution).holds()
+
+
+def test_the_proposed_scheme_takes_the_path_too() -> None:
+    market = drawn(12, -8, -6)
+    solution = SCHEMES["proposed"](market)
+    assert solution.method == "proposed"
+    assert certify(market, solution).holds()
+    np.testing.assert_array_equal(solution.rewards, solve(market).rewards)

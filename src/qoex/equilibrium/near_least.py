@@ -55,8 +55,10 @@ def solve_near_least(market: Market, *, method: str) -> Solution | None:
         method: name to give the solution.
     """
     providers = [_Provider.of(market, n) for n in range(market.providers)]
+    if any(provider.cross <= 0.0 or provider.room <= 0.0 for provider in providers):
+        return None  # nobody wants one of the resources, so it is not scarce
     qoe = np.zeros(market.work.shape)
-    ratios = [p.room_f / p.cross if p.cross > 0 else 1.0 for p in providers]
+    ratios = [provider.room_f / provider.cross for provider in providers]
     points: list[_PathPoint] = []
     trace: list[Step] = []
     change = np.inf

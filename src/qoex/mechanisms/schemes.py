@@ -57,7 +57,7 @@ def proposed(market: Market) -> Solution:
     Raises:
         InfeasibleMarketError: a provider cannot serve all of its users.
     """
-    return solve_prices(market, BehaviourModel.STRATEGIC, method="proposed")
+    return replace(solve(market), method="proposed")
 
 
 def ratio(market: Market, *, total: float = TOTAL_REWARD) -> Solution:

@@ -205,7 +205,7 @@ NO_READER = 141  # what a shell says of SIGPIPE
 
 # Extra of the package → what is imported of it.
 EXTRAS = {
-    "agent": ("fastapi", "httpx", "prometheus_client", "sqlalchemy", "structlog", "uvicorn"),
+    "agent": ("httpx", "prometheus_client", "sqlalchemy", "starlette", "structlog", "uvicorn"),
     "cluster": ("distributed",),
     "paper": ("jinja2", "joblib", "matplotlib"),
 }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -11,7 +10,6 @@ from qoex.agent.dashboard import dashboard_routes
 from qoex.agent.errors import Refused
 from qoex.agent.http import problems
 from qoex.agent.http.gate import Gate
-from qoex.agent.http.lean import ShortWay
 from qoex.agent.http.parts import AgentParts
 from qoex.agent.http.routes import (
     bulk,
@@ -39,27 +37,20 @@ ROUTERS = (
 )
 
 
-def create_api() -> FastAPI:
+def create_api() -> Starlette:
     """Return all routes, without an agent behind them; enough to describe them."""
-    # What FastAPI would serve by itself loads scripts from elsewhere.
-    api = FastAPI(
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        # The agent has metrics and a log of its own; asking for others takes time.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+    api = Starlette(
+        # Side by side: one list in which a path has all of its methods.
+        routes=[*(route for router in ROUTERS for route in router.routes), *dashboard_routes()],
+        exception_handlers={
+            Refused: problems.refused_handler,
+            StorageError: problems.storage_handler,
+            HTTPException: problems.http_handler,
+            Exception: problems.mistake_handler,
+        },
     )
+    api.router.redirect_slashes = False
     api.state.openapi = None
-    # Side by side rather than included: one list in which a path has all of its methods.
-    for router in ROUTERS:
-        api.router.routes.extend(router.routes)
-    api.router.routes.extend(dashboard_routes())
-    api.add_exception_handler(Refused, problems.refused_handler)
-    api.add_exception_handler(StorageError, problems.storage_handler)
-    api.add_exception_handler(RequestValidationError, problems.parameter_handler)
-    api.add_exception_handler(HTTPException, problems.http_handler)
-    api.add_exception_handler(Exception, problems.mistake_handler)
     return api
 
 
@@ -67,4 +58,4 @@ def create_app(parts: AgentParts) -> ASGIApp:
     """Return the application that answers for an agent."""
     api = create_api()
     api.state.parts = parts
-    return Gate(ShortWay(api), parts)
+    return Gate(api, parts)

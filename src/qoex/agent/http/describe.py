@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from starlette.responses import Response
 
 from qoex.agent.errors import ProblemKind
 from qoex.agent.http import problems
@@ -95,7 +94,7 @@ def described(
         parameters: beside those of the function.
         public: whether a token is of use, but not always needed.
     """
-    responses: dict[int | str, dict[str, Any]] = {}
+    responses: dict[int, dict[str, Any]] = {}
     if answer is not None:
         responses[200] = {
             "description": summary,
@@ -112,13 +111,11 @@ def described(
     if ProblemKind.UNAUTHENTICATED in refusals:
         extra["security"] = [{"bearer": []}, *([{}] if public else [])]
     return {
-        "operation_id": operation,
+        "operationId": operation,
         "summary": summary,
         "tags": [tag],
-        "responses": responses,
-        "response_class": Response,
-        "response_model": None,
-        "openapi_extra": extra,
+        "responses": {str(status): responses[status] for status in sorted(responses)},
+        **extra,
     }
 
 

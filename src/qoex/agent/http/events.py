@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,6 +21,7 @@ MEDIA_TYPE = "text/event-stream"
 AT_A_TIME = 50  # cycles that are read back at once
 
 _RETRY_MS = 2_000
+_KEEPALIVE = b": ping\n\n"
 _SEND_SECONDS = 30.0  # a reader that takes nothing for so long is gone
 _TOO_SLOW = "The reader fell too far behind; Last-Event-ID brings what it missed."
 
@@ -100,7 +100,7 @@ class EventStream(Response):
                 if not self._parts.tokens.holds(self._token):
                     return
                 if not coming.done():
-                    yield KEEPALIVE_COMMENT
+                    yield _KEEPALIVE
                     continue
                 new = coming.result()
                 if new is None:
@@ -113,11 +113,16 @@ class EventStream(Response):
             coming.cancel()
         if subscription.too_slow:
             self._parts.instruments.events_dropped.inc()
-            yield format_sse_event(event="dropped", data_str=to_json(_TOO_SLOW).decode())
+            yield _event("dropped", to_json(_TOO_SLOW))
 
     def _event(self, item: Published) -> bytes:
-        data = to_json(self._view(item)).decode()
-        return format_sse_event(event="cycle", id=str(item.record.number), data_str=data)
+        return _event("cycle", to_json(self._view(item)), item.record.number)
+
+
+def _event(kind: str, data: bytes, number: int | None = None) -> bytes:
+    """Return an event; its data is JSON, and so has no ends of lines."""
+    end = b"" if number is None else f"id: {number}\n".encode()
+    return b"event: %s\ndata: %s\n%s\n" % (kind.encode(), data, end)
 
 
 async def _missed(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
+from starlette.applications import Starlette
 
+from qoex.agent.http.operations import Operation
 from qoex.agent.reports.lines import FORMS, LINE
 from qoex.agent.solving.recording import VERSION
 from qoex.wire import answers
@@ -34,33 +34,38 @@ nothing. Units: ms, TFLOPS and MHz; a reward is money per ms of QoE.
 """
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """Return the description of all routes of an app."""
-    document = get_openapi(
-        title="qoex agent",
-        version=VERSION,
-        description=_DESCRIPTION,
-        routes=app.routes,
-        tags=[
-            {"name": "reports", "description": "What nodes say."},
-            {"name": "decisions", "description": "What they get."},
-            {"name": "cycles", "description": "How the market was settled."},
-            {"name": "ledger", "description": "What users owe providers."},
-            {"name": "events", "description": "Cycles as they end (Server-Sent Events)."},
-            {"name": "operation", "description": "Whether all is well."},
-        ],
-    )
-    components = document.setdefault("components", {})
-    schemas = {**components.get("schemas", {}), **_schemas()}
-    components["schemas"] = dict(sorted(schemas.items()))
-    components["securitySchemes"] = {
-        "bearer": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A token that the operator made with qoex token create.",
-        }
+_TAGS = {
+    "reports": "What nodes say.",
+    "decisions": "What they get.",
+    "cycles": "How the market was settled.",
+    "ledger": "What users owe providers.",
+    "events": "Cycles as they end (Server-Sent Events).",
+    "operation": "Whether all is well.",
+}
+
+
+def openapi_document(app: Starlette) -> dict[str, Any]:
+    """Return the description of all operations of an app."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in app.routes:
+        if isinstance(route, Operation):
+            paths.setdefault(route.path, {})[route.method.lower()] = route.described()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "qoex agent", "description": _DESCRIPTION, "version": VERSION},
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(_schemas().items())),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token that the operator made with qoex token create.",
+                }
+            },
+        },
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
     }
-    return document
 
 
 def _schemas() -> dict[str, Any]:

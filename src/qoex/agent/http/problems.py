@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -93,20 +92,6 @@ async def storage_handler(request: Request, error: Exception) -> Response:
         "The agent cannot use its database now.",
         request_id=request.scope.get(REQUEST_ID),
         retry_after=1.0,
-    )
-
-
-async def parameter_handler(request: Request, error: Exception) -> Response:
-    """Answer that parameters of path or query have the wrong form."""
-    assert isinstance(error, RequestValidationError)
-    faults = [
-        Fault(".".join(str(part) for part in item["loc"]), item["msg"]) for item in error.errors()
-    ]
-    return problem_response(
-        ProblemKind.INVALID_PARAMETER,
-        f"{faults[0].where[:_LONGEST]}: {faults[0].what}.",
-        request_id=request.scope.get(REQUEST_ID),
-        faults=faults,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from qoex.agent.http.bodies import (
     strict_json,
 )
 from qoex.agent.http.describe import WITH_BODY, described
+from qoex.agent.http.operations import Operations
 from qoex.agent.http.parts import AgentParts, parts_of
 from qoex.agent.http.security import token_of
 from qoex.agent.reports.entries import EntryKind, NewEntry, NodeKind
@@ -25,7 +25,7 @@ from qoex.agent.reports.lines import read_line
 from qoex.agent.reports.nodes import Owner
 from qoex.wire.answers import BulkAnswer
 
-router = APIRouter()
+router = Operations()
 
 _LINES_AT_A_TIME = 50  # about 2 ms, between two breaks for others who wait for the event loop
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from qoex.agent.errors import ProblemKind
 from qoex.agent.http.bodies import json_answer
 from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
+from qoex.agent.http.operations import QUERY, Operations
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator
 from qoex.wire.answers import CycleAnswer, CyclePage
 
-router = APIRouter()
+router = Operations()
 
 MOST_CYCLES = 1_000
 LARGEST = 2**63 - 1
 
-CycleNumber = Annotated[int, Path(ge=1, le=LARGEST, description="Number of a cycle.", examples=[1])]
+CycleNumber = Annotated[
+    int, Field(ge=1, le=LARGEST, description="Number of a cycle.", examples=[1])
+]
 
 
 @router.get(
@@ -36,9 +39,11 @@ CycleNumber = Annotated[int, Path(ge=1, le=LARGEST, description="Number of a cyc
 async def get_cycles(
     request: Request,
     before: Annotated[
-        int | None, Query(ge=1, le=LARGEST, description="Only cycles of a smaller number.")
+        int | None, QUERY, Field(ge=1, le=LARGEST, description="Only cycles of a smaller number.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_CYCLES, description="Most cycles to return.")] = 100,
+    limit: Annotated[
+        int, QUERY, Field(ge=1, le=MOST_CYCLES, description="Most cycles to return.")
+    ] = 100,
 ) -> Response:
     """For operators."""
     require_operator(request)

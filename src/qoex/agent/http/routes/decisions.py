@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from pydantic import Field
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +15,7 @@ from qoex.agent.cycle.history import Decided
 from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.bodies import NDJSON, json_answer
 from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
+from qoex.agent.http.operations import QUERY, Operations
 from qoex.agent.http.parts import AgentParts, parts_of
 from qoex.agent.http.routes.cycles import LARGEST, CycleNumber
 from qoex.agent.http.security import require_operator, require_owner
@@ -28,11 +29,12 @@ from qoex.wire.answers import (
 )
 from qoex.wire.names import NodeName
 
-router = APIRouter()
+router = Operations()
 
 OfCycle = Annotated[
     int | None,
-    Query(ge=1, le=LARGEST, description="Number of a cycle; the last one unless given."),
+    QUERY,
+    Field(ge=1, le=LARGEST, description="Number of a cycle; the last one unless given."),
 ]
 
 _PAST = (ProblemKind.NOT_FOUND, ProblemKind.STORAGE_FAILED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +12,7 @@ from qoex.agent.cycle.publishing import Published
 from qoex.agent.errors import ProblemKind
 from qoex.agent.http.describe import WITH_PARAMETERS, described
 from qoex.agent.http.events import MEDIA_TYPE, EventStream, View
+from qoex.agent.http.operations import In, Operations
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.routes.cycles import LARGEST
 from qoex.agent.http.security import require_operator, require_owner
@@ -20,7 +21,7 @@ from qoex.agent.reports.entries import NodeKind
 from qoex.agent.tokens import Role, Token
 from qoex.wire.names import NodeName
 
-router = APIRouter()
+router = Operations()
 
 # A summary is read from its row; what a cycle meant to a node takes its whole allocation.
 MOST_MISSED_SUMMARIES = 1_000
@@ -28,8 +29,8 @@ MOST_MISSED_DECISIONS = 100
 
 LastEventId = Annotated[
     int | None,
-    Header(
-        alias="Last-Event-ID",
+    In("header", "Last-Event-ID"),
+    Field(
         ge=0,
         le=LARGEST,
         description="Number of the last cycle that is known; those after it come first.",

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
-from fastapi import APIRouter
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.bodies import JSON
 from qoex.agent.http.describe import WITH_PARAMETERS, WITH_TOKEN, described
+from qoex.agent.http.operations import Operations
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator, require_owner
 from qoex.agent.reports.entries import NodeKind
@@ -22,7 +22,7 @@ from qoex.agent.state.ledger import Ledger, LedgerContents, Owed
 from qoex.wire.answers import LedgerAnswer
 from qoex.wire.names import NodeName
 
-router = APIRouter()
+router = Operations()
 
 
 @router.get(

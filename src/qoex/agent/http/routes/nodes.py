@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from qoex.agent.http.bodies import json_answer
 from qoex.agent.http.describe import WITH_PARAMETERS, described
+from qoex.agent.http.operations import QUERY, Operations
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_operator
 from qoex.agent.http.views import short_numbers, state_view
@@ -20,7 +21,7 @@ from qoex.agent.state.registry import NodeState, Registry
 from qoex.wire.answers import NodePage
 from qoex.wire.names import NODE_NAME
 
-router = APIRouter()
+router = Operations()
 
 MOST_NODES = 1_000
 _AT_A_TIME = 100
@@ -40,17 +41,21 @@ _AFTER = rf"^({'|'.join(NodeKind)}):{NODE_NAME.strip('^$')}$"
 )
 async def get_nodes(
     request: Request,
-    kind: Annotated[NodeKind | None, Query(description="Only this side.")] = None,
+    kind: Annotated[NodeKind | None, QUERY, Field(description="Only this side.")] = None,
     search: Annotated[
-        str, Query(max_length=64, description="Part that names contain, in any case.")
+        str, QUERY, Field(max_length=64, description="Part that names contain, in any case.")
     ] = "",
     active: Annotated[
-        bool | None, Query(description="Only those that are active, or only those that are not.")
+        bool | None,
+        QUERY,
+        Field(description="Only those that are active, or only those that are not."),
     ] = None,
     after: Annotated[
-        str, Query(pattern=f"{_AFTER}|^$", description="What next was on the page before.")
+        str, QUERY, Field(pattern=f"{_AFTER}|^$", description="What next was on the page before.")
     ] = "",
-    limit: Annotated[int, Query(ge=1, le=MOST_NODES, description="Most nodes to return.")] = 100,
+    limit: Annotated[
+        int, QUERY, Field(ge=1, le=MOST_NODES, description="Most nodes to return.")
+    ] = 100,
 ) -> Response:
     """For operators; also nodes that left, until they are forgotten."""
     require_operator(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,13 +13,14 @@ from qoex.agent.errors import ProblemKind, Refused
 from qoex.agent.http.bodies import JSON, json_answer
 from qoex.agent.http.describe import ANYWHERE, content, described, reference
 from qoex.agent.http.openapi import openapi_document
+from qoex.agent.http.operations import Operations
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import TOKEN
 from qoex.agent.settings import MetricsAccess, is_loopback
 from qoex.agent.tokens import Role, Token
 from qoex.wire.answers import HealthAnswer
 
-router = APIRouter()
+router = Operations()
 
 _TEXT = {"type": "string"}
 _NOT_READY = {
@@ -39,8 +39,9 @@ _NOT_READY = {
         answer=HealthAnswer,
     ),
 )
-async def get_health() -> Response:
+async def get_health(request: Request) -> Response:
     """No more than that: a process that does not answer here is to be started anew."""
+    del request
     return Response(b'{"status":"alive","reasons":[]}', media_type=JSON)
 
 

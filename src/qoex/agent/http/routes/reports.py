@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +26,7 @@ from qoex.agent.http.describe import (
     described,
     reference,
 )
-from qoex.agent.http.lean import LeanRoute
+from qoex.agent.http.operations import Operations
 from qoex.agent.http.parts import parts_of
 from qoex.agent.http.security import require_owner
 from qoex.agent.http.views import state_view
@@ -42,7 +41,7 @@ from qoex.wire.answers import (
 from qoex.wire.names import IDEMPOTENCY_KEY, NodeName
 
 # The users' first, for there are most of them.
-router = APIRouter(route_class=LeanRoute)
+router = Operations()
 
 _KEY = re.compile(IDEMPOTENCY_KEY)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from qoex.agent.http.bodies import json_answer
 from qoex.agent.http.describe import WITH_TOKEN, described
+from qoex.agent.http.operations import Operations
 from qoex.agent.http.security import token_of
 from qoex.wire.answers import TokenAnswer
 
-router = APIRouter()
+router = Operations()
 
 
 @router.get(

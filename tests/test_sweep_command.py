@@ -262,3 +262,14 @@ def test_rows_are_in_the_order_of_the_sweep() -> None:
     table: Any = sweep_view(sweep, frame, 80)[-1]
     assert list(table.columns[0].cells) == ["5", "5", "2", "2"]
     assert list(table.columns[1].cells) == ["ratio-1", "proposed"] * 2
+
+
+def test_a_market_too_large_to_draw_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "huge.toml"
+    file.write_text(
+        'vary = "users"\nvalues = [99999999999999999999]\nschemes = ["proposed"]\nseeds = 1\n'
+    )
+    result = run(file)
+    assert result.exit_code == 2
+    assert "100000000000000000000 users" in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == [file]

@@ -31,6 +31,9 @@ WholeNotNegative = Annotated[int, Field(ge=0)]
 # A name that every file system takes as one, and no shell as anything else.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+# More demands than a scenario in memory can hold by far; tables count users in 64 bits.
+_MOST_PAIRS = 10**9
+
 # Draws of one pair of which at least one must make a market.
 _TRIES = 20
 
@@ -230,6 +233,11 @@ class Sweep(SweepFields):
             available = self.drawn
         elif self.scenario is not None:
             available = (len(self.scenario.providers), len(self.scenario.users))
+        if available[0] * available[1] > _MOST_PAIRS:
+            raise InvalidInputError(
+                f"the largest market drawn has {available[0]} providers and {available[1]} users; "
+                f"it must have at most {_MOST_PAIRS} pairs of them"
+            )
         for name, wanted, there in zip(("providers", "users"), largest, available, strict=True):
             if wanted > there:
                 raise InvalidInputError(f"{name} is {wanted!r}; it must be at most {there}")

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -417,6 +419,37 @@ def test_writing_keeps_permissions_links_and_line_ends(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_bytes() == "new\r\nλ\n".encode()
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    content = "λ\n" * 100_000  # more than a pipe holds at a time
+    for name in (pipe, link):
+        with ThreadPoolExecutor() as pool:
+            received = pool.submit(pipe.read_bytes)
+            write_atomically(name, content)
+        assert received.result() == content.encode()
+        assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert entries(tmp_path) == ["link", "pipe"]
+
+
+def test_links_lead_to_what_is_written(tmp_path: Path) -> None:
+    dangling, loop = tmp_path / "dangling", tmp_path / "loop"
+    dangling.symlink_to("target")
+    loop.symlink_to("loop")
+    write_atomically(dangling, "new")
+    assert dangling.is_symlink()
+    assert (tmp_path / "target").read_text() == "new"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tmp_path / "socket"))
+        for name in (loop, tmp_path / "socket"):
+            before = name.lstat().st_ino
+            with pytest.raises(InvalidInputError, match=f"^{name}: cannot be written"):
+                write_atomically(name, "new")
+            assert name.lstat().st_ino == before
+    assert entries(tmp_path) == ["dangling", "loop", "socket", "target"]
 
 
 def test_arrays_and_their_text_give_the_market_back(market: Market) -> None:

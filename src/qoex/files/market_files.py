@@ -10,10 +10,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,23 +123,23 @@ def write_atomically(path: FilePath, content: str | bytes) -> None:
 
     Text is written as UTF-8. The content goes to a temporary name in the same folder, onto the
     disk, and only then to the name.
-    A file that is there keeps its permissions; a link keeps pointing where it does.
+    A file that is there keeps its permissions; a link keeps pointing where it does, and its target
+    is made if there is none. A pipe or a character device is not replaced but written to, which
+    waits for a reader of the pipe.
 
     Raises:
-        InvalidInputError: the file cannot be written; what was there is untouched.
+        InvalidInputError: the file cannot be written, or is neither of these; what was there is
+            untouched.
 
     """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".qoex-{secrets.token_hex(8)}.tmp")
     try:
         data = content.encode("utf-8") if isinstance(content, str) else content
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
+        if not os.fspath(path):
+            raise InvalidInputError("the name of a file to write is empty")
+        if _takes_bytes(path):
+            _write_through(path, data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
         raise InvalidInputError(
@@ -144,6 +147,83 @@ def write_atomically(path: FilePath, content: str | bytes) -> None:
         ) from None
     except OSError as error:
         raise InvalidInputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def require_no_input(outputs: Iterable[FilePath | None], inputs: Iterable[FilePath | int]) -> None:
+    """Return if no file to be written is one that is read, whatever names they go by.
+
+    Args:
+        outputs: files that may exist or not; None and "-" (stdout) stand for none.
+        inputs: files, directories of files, or open file descriptors.
+
+    Raises:
+        InvalidInputError: one is; names it.
+    """
+    read: set[tuple[int, int]] = set()
+    for item in inputs:
+        read.update(_identities(item))
+    for output in outputs:
+        if output is None or os.fspath(output) == "-":
+            continue
+        with contextlib.suppress(OSError):  # what is not there is no input
+            found = Path(output).stat()
+            if stat.S_ISCHR(found.st_mode):  # a terminal may be both
+                continue
+            if (found.st_dev, found.st_ino) in read:
+                raise InvalidInputError(
+                    f"{output}: it is read as input, and would be overwritten; write to another"
+                )
+
+
+def _identities(item: FilePath | int) -> Iterator[tuple[int, int]]:
+    with contextlib.suppress(OSError):  # whoever reads it says what is wrong with it
+        found = os.stat(item)  # noqa: PTH116  (of a descriptor, too)
+        yield found.st_dev, found.st_ino
+        if stat.S_ISDIR(found.st_mode) and not isinstance(item, int):
+            for file in Path(item).iterdir():
+                inner = file.stat()
+                yield inner.st_dev, inner.st_ino
+
+
+def _takes_bytes(path: FilePath) -> bool:
+    """Return whether a path is of a pipe or a character device, and not of a regular file.
+
+    Raises:
+        InvalidInputError: it is something that takes no output.
+        OSError: it is a directory, a loop of links, or cannot be looked at.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+        raise InvalidInputError(f"{path}: cannot be written (it is neither a file nor a pipe)")
+    return not stat.S_ISREG(mode)
+
+
+def _write_through(path: FilePath, data: bytes) -> None:
+    # Neither made nor cut: if a file has come into its place meanwhile, it stays as it is.
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY)
+    with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123  (a descriptor)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidInputError(f"{path}: cannot be written (it was replaced by a file)")
+        rest = memoryview(data)
+        while rest:
+            rest = rest[stream.write(rest) :]
+
+
+def _replace(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".qoex-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
     finally:
         with contextlib.suppress(OSError):  # it was moved, or never made
             temporary.unlink()

@@ -79,7 +79,7 @@ def test_not_solved_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (["solve", "bad.toml"], "bad.toml: not valid TOML: Invalid value (at line 1, column 9)"),
         (["solve", "small.toml", "--json", "none/x.json"],
          "none/x.json: cannot be written (No such file or directory)"),
-        (["solve", "small.toml", "--json", ""], ": cannot be written (Is a directory)"),
+        (["solve", "small.toml", "--json", ""], "the name of a file to write is empty"),
         (["explain", "small.toml", "mu-9"],
          "there is no user named 'mu-9'; the users are mu-1, mu-2, mu-3"),
         (["verify", "small.toml", "none.json"], "none.json: there is no such file"),

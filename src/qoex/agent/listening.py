@@ -49,7 +49,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def require_certificate(settings: Settings) -> None:
-    """Return if HTTPS can be served, or is not asked for.
+    """Raise unless HTTPS can be served, or is not asked for.
 
     Raises:
         QoexError: certificate and key cannot be used.

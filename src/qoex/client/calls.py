@@ -281,7 +281,7 @@ class Calls:
 
     @call
     def ready(self) -> Call[None]:
-        """Return if the agent is ready for reports and cycles.
+        """Raise unless the agent is ready for reports and cycles.
 
         Raises:
             AgentError: it is not, yet.

@@ -150,7 +150,7 @@ def write_atomically(path: FilePath, content: str | bytes) -> None:
 
 
 def require_no_input(outputs: Iterable[FilePath | None], inputs: Iterable[FilePath | int]) -> None:
-    """Return if no file to be written is one that is read, whatever names they go by.
+    """Raise unless no file to be written is one that is read, whatever names they go by.
 
     Args:
         outputs: files that may exist or not; None and "-" (stdout) stand for none.

@@ -33,7 +33,7 @@ _PLACES = {"left": 0.105, "right": 0.975, "top": 0.935, "bottom": 0.075, "hspace
 
 
 def require_format(path: str) -> None:
-    """Return if a picture can be written under that name.
+    """Raise unless a picture can be written under that name.
 
     Raises:
         InvalidInputError: its ending is neither .png nor .svg.

@@ -187,7 +187,7 @@ class Market:
 def require_values(
     arrays: Mapping[str, FloatArray], place: Callable[[str, tuple[int, ...]], str]
 ) -> None:
-    """Return if every value may stand in a market.
+    """Raise unless every value may stand in a market.
 
     Args:
         arrays: by name, those of ``ARRAY_FIELDS``, or those of them that belong to users.

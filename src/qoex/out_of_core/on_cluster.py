@@ -93,7 +93,7 @@ class OnCluster:
         return self._answer(self._ask(shard, method, arguments))
 
     def require_reachable(self, folder: Path, shown: str) -> None:
-        """Return if every worker sees a folder that this process made.
+        """Raise unless every worker sees a folder that this process made.
 
         Raises:
             UnavailableClusterError: one does not.

@@ -58,7 +58,7 @@ class StoredHosts(Hosts, Protocol):
         ...
 
     def require_reachable(self, folder: Path, shown: str) -> None:
-        """Return if whoever has users can write to a folder; raises QoexError if not."""
+        """Raise a QoexError unless whoever has users can write to a folder."""
         ...
 
 

@@ -54,7 +54,7 @@ def scan(path: Path) -> pl.LazyFrame:
 
 
 def check_columns(schema: Schema, numbers: Sequence[str], *, named: bool) -> None:
-    """Return if a table has its columns of numbers, and names that are names.
+    """Raise unless a table has its columns of numbers, and names that are names.
 
     Raises:
         ScenarioError: a column is missing or holds something else; says so without the file.
@@ -82,7 +82,7 @@ def check_columns(schema: Schema, numbers: Sequence[str], *, named: bool) -> Non
 
 
 def check_providers_known(schema: Schema, providers: Sequence[str]) -> None:
-    """Return if no column is of a provider that is none.
+    """Raise unless no column is of a provider that is none.
 
     Raises:
         ScenarioError: one is; says so without the file.

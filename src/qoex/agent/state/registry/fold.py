@@ -99,7 +99,7 @@ class Registry:
         }
 
     def check(self, entry: Entry) -> None:
-        """Return if the entry may be applied; change nothing.
+        """Raise unless the entry may be applied; change nothing.
 
         Raises:
             Refused: it may not.

@@ -31,7 +31,7 @@ PUT, PATCH, LEAVE = EntryKind.PUT, EntryKind.PATCH, EntryKind.LEAVE
 DEMAND = {"performance_gap": 0.1, "input_tokens": 30.0, "output_tokens": 20.0}
 
 
-class LocalShards(Worker):
+class InProcessWorker(Worker):
     """Computes in a thread of this process, and notes what it was asked."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ async def running(
         registry = Registry(node_lifetime_s=1000.0)
         intake = Intake(store, registry, history.allocation, clock=clock, **options)
         await intake.start()
-        worker = worker or LocalShards()
+        worker = worker or InProcessWorker()
         settings = settings or CycleSettings(cycle_s=None)
         engine = Engine(intake, store, history, worker, settings, clock=clock)
         await engine.start()

@@ -18,7 +18,7 @@ import jsonschema
 import structlog
 from pydantic import BaseModel
 
-from agent_cycles import LocalShards
+from agent_cycles import InProcessWorker
 from agent_state import PROVIDER_BODY, USER_BODY, state_bytes, user_body
 from qoex.agent import service
 from qoex.agent.http.app import create_app
@@ -126,7 +126,7 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Agent]:
     chosen = Settings(**{"database": str(folder / "agent.db"), "cycle_s": 0, **settings})
     now = datetime.now(UTC)
     made = {label: new_token(role, node, created_at=now) for label, role, node in _NODES}
-    async with service.running(chosen, LocalShards()) as parts:
+    async with service.running(chosen, InProcessWorker()) as parts:
         for token, _ in made.values():
             await parts.store.create_token(token)
         parts.tokens.replace(await parts.store.tokens())

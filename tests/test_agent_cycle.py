@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_cycles import LEAVE, PATCH, Agent, LocalShards, running
+from agent_cycles import LEAVE, PATCH, Agent, InProcessWorker, running
 from agent_state import PROVIDER, USER, Clock
 from agent_support import anyio_backend  # noqa: F401
 from qoex.agent.cycle.engine import CycleSettings
@@ -93,7 +93,7 @@ async def test_the_summary_is_complete(path: Path) -> None:
 
 
 async def test_the_next_cycle_starts_from_the_decision_in_force(path: Path) -> None:
-    worker = LocalShards()
+    worker = InProcessWorker()
     async with running(path, worker) as agent:
         await served(agent)
         await agent.send((USER, "mu-1", PATCH, {"profit_factor": 12.0}))
@@ -270,7 +270,7 @@ async def test_after_a_restart_the_decision_is_still_in_force(path: Path) -> Non
         await agent.send(*((USER, f"mu-{m}", LEAVE, {}) for m in range(3)))
         await keeps(agent, CycleEnding.EMPTY)
         before = agent.engine.latest
-    worker = LocalShards()
+    worker = InProcessWorker()
     async with running(path, worker) as agent:
         after = agent.engine.latest
         assert before is not None
@@ -295,7 +295,7 @@ async def test_cycles_run_at_every_tick(path: Path) -> None:
 async def test_whoever_asks_during_a_cycle_gets_the_next_one(path: Path) -> None:
     held = asyncio.Event()
 
-    class Held(LocalShards):
+    class Held(InProcessWorker):
         async def run(self, task: Task, seconds: float) -> CycleOutcome:
             await held.wait()
             return await super().run(task, seconds)

@@ -26,7 +26,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from agent_cycles import LocalShards
+from agent_cycles import InProcessWorker
 from agent_http import PROVIDER_BODY, user_body
 from agent_state import Report, formed, histories
 from qoex.agent import listening, service
@@ -89,7 +89,7 @@ def serving(folder: Path) -> Iterator[Running]:
     )
 
     async def serve() -> None:
-        async with service.running(chosen, LocalShards()) as parts:
+        async with service.running(chosen, InProcessWorker()) as parts:
             await parts.store.create_token(TOKEN)
             parts.tokens.replace(await parts.store.tokens())
             server = listening.server_of(parts)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent_cycles import LEAVE, PATCH, Agent, LocalShards, running
+from agent_cycles import LEAVE, PATCH, Agent, InProcessWorker, running
 from agent_state import PROVIDER_NAMES, USER, USER_NAMES, formed, reports
 from agent_support import anyio_backend  # noqa: F401
 from qoex.agent.cycle.engine import CycleSettings
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 async def again(path: Path, *cycles: int) -> list[Replayed]:
     async with await Store.open(path, exclusive=False, create=False) as store:
-        return [item async for item in replay(store, LocalShards(), *cycles)]
+        return [item async for item in replay(store, InProcessWorker(), *cycles)]
 
 
 def samenesses(items: Sequence[Replayed]) -> list[tuple[int, Sameness]]:
@@ -113,7 +113,7 @@ async def test_progress_is_told(path: Path) -> None:
     told: list[tuple[int, int]] = []
     async with await Store.open(path, exclusive=False) as store:
         async for _ in replay(
-            store, LocalShards(), 2, progress=lambda done, total: told.append((done, total))
+            store, InProcessWorker(), 2, progress=lambda done, total: told.append((done, total))
         ):
             pass
     assert told == [(0, 2), (1, 2), (2, 2)]
@@ -138,7 +138,7 @@ async def test_a_cold_start_after_a_failed_warm_one_is_found_again(
 
 
 async def test_what_does_not_follow_from_the_log_is_not_computed_again(path: Path) -> None:
-    class Unlucky(LocalShards):
+    class Unlucky(InProcessWorker):
         async def run(self, task: Task, seconds: float) -> CycleOutcome:
             return CycleOutcome(Cause.TOO_LATE.kept(seconds=1.0))
 
@@ -206,7 +206,7 @@ class Altered(Store):
 async def altered(path: Path, changes: dict[int, dict[str, Any]], *cycles: int) -> list[Replayed]:
     async with await Altered.open(path, exclusive=False, create=False) as store:
         store.changes = changes
-        return [item async for item in replay(store, LocalShards(), *cycles)]
+        return [item async for item in replay(store, InProcessWorker(), *cycles)]
 
 
 async def test_records_that_say_something_else_are_found(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent_cycles import PATCH, LocalShards, running
+from agent_cycles import PATCH, InProcessWorker, running
 from agent_state import USER
 from commands import qoex_command
 from qoex.agent.reports.kept import Cause
@@ -27,7 +27,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three cycles that decided, then one that was given up at its deadline."""
     path = tmp_path_factory.mktemp("replay") / "agent.db"
 
-    class Unlucky(LocalShards):
+    class Unlucky(InProcessWorker):
         async def run(self, task: Task, seconds: float) -> CycleOutcome:
             if len(self.tasks) < 3:
                 return await super().run(task, seconds)
@@ -49,7 +49,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no other process compute."""
 
-    class Quick(LocalShards):
+    class Quick(InProcessWorker):
         def __init__(self, **options: Any) -> None:
             super().__init__()
 
